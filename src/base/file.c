@@ -1,0 +1,212 @@
+/* file.c - see file.h. */
+#include "base/file.h"
+
+#include "base/err.h"
+#include "base/mem.h"
+#include "base/path.h"
+#include "base/str.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#define TEMP_MARK ".tmp."
+
+static void host_name(char *out, size_t n)
+{
+    if (gethostname(out, n))
+        (void)snprintf(out, n, "unknown");
+    out[n - 1] = '\0';
+}
+
+int atomic_begin(struct atomic_file *f, const char *path)
+{
+    static atomic_uint serial;
+    int rc = ERR_OK;
+    char *dir = NULL;
+    char host[64];
+    host_name(host, sizeof host);
+    *f = (struct atomic_file){0};
+    TRY(path_dir(&dir, path));
+    TRY(path_mkdirs(dir));
+    TRY(str_dup(&f->path, path));
+    TRY(str_make(&f->temp, "%s" TEMP_MARK "%s.%ld.%u", path, host, (long)getpid(),
+                 atomic_fetch_add(&serial, 1)));
+out:
+    MEM_FREE(dir);
+    return rc;
+}
+
+static int sync_path(const char *path, int flags)
+{
+    int rc = ERR_OK;
+    int fd = open(path, flags | O_CLOEXEC);
+    if (fd < 0 || fsync(fd))
+        FAIL(ERR_IO, "cannot make %s durable: %s", path, strerror(errno));
+out:
+    if (fd >= 0)
+        (void)close(fd);
+    return rc;
+}
+
+int atomic_commit(struct atomic_file *f)
+{
+    int rc = ERR_OK;
+    char *dir = NULL;
+    TRY(sync_path(f->temp, O_RDONLY));
+    if (rename(f->temp, f->path))
+        FAIL(ERR_IO, "cannot rename %s to %s: %s", f->temp, f->path, strerror(errno));
+    MEM_FREE(f->temp);
+    TRY(path_dir(&dir, f->path));
+    TRY(sync_path(dir, O_RDONLY | O_DIRECTORY));
+out:
+    MEM_FREE(dir);
+    return rc;
+}
+
+void atomic_abort(struct atomic_file *f)
+{
+    if (f->temp)
+        (void)unlink(f->temp);
+    MEM_FREE(f->temp);
+    MEM_FREE(f->path);
+}
+
+int file_write(const char *path, const char *text, size_t n)
+{
+    int rc = ERR_OK;
+    struct atomic_file f = {0};
+    FILE *out = NULL;
+    TRY(atomic_begin(&f, path));
+    out = fopen(f.temp, "wb");
+    if (!out)
+        FAIL(ERR_IO, "cannot write %s: %s", f.temp, strerror(errno));
+    if (fwrite(text, 1, n, out) != n)
+        FAIL(ERR_IO, "cannot write %s: %s", path, strerror(errno));
+    if (fclose(out)) {
+        out = NULL;
+        FAIL(ERR_IO, "cannot write %s: %s", path, strerror(errno));
+    }
+    out = NULL;
+    TRY(atomic_commit(&f));
+out:
+    if (out)
+        (void)fclose(out);
+    atomic_abort(&f);
+    return rc;
+}
+
+int file_read(const char *path, size_t max_bytes, char **out, size_t *n)
+{
+    int rc = ERR_OK;
+    FILE *in = fopen(path, "rb");
+    char *text = NULL;
+    size_t cap = 0;
+    size_t len = 0;
+    *out = NULL;
+    *n = 0;
+    if (!in)
+        FAIL(ERR_IO, "cannot open %s: %s", path, strerror(errno));
+    for (;;) {
+        size_t got;
+        TRY(MEM_GROW(text, &cap, len + 65536 + 1));
+        got = fread(text + len, 1, cap - len - 1, in);
+        len += got;
+        if (len > max_bytes)
+            FAIL(ERR_FORMAT, "%s: larger than the %zu bytes that are read of such a file", path,
+                 max_bytes);
+        if (!got)
+            break;
+    }
+    if (ferror(in))
+        FAIL(ERR_IO, "cannot read %s: %s", path, strerror(errno));
+    text[len] = '\0';
+    *out = text;
+    *n = len;
+    text = NULL;
+out:
+    if (in)
+        (void)fclose(in);
+    MEM_FREE(text);
+    return rc;
+}
+
+/* Temporary names end in .tmp.HOST.PID.SERIAL; is the process that made this one gone? */
+static int writer_is_gone(const char *path, const char *mark)
+{
+    char host[64];
+    struct stat st;
+    const char *rest = mark + strlen(TEMP_MARK);
+    size_t n;
+    long pid;
+    host_name(host, sizeof host);
+    n = strlen(host);
+    if (stat(path, &st) == 0 && time(NULL) - st.st_mtime > 24 * 3600)
+        return 1;
+    if (strncmp(rest, host, n) != 0 || rest[n] != '.')
+        return 0;
+    pid = strtol(rest + n + 1, NULL, 10);
+    return pid > 0 && kill((pid_t)pid, 0) != 0 && errno == ESRCH;
+}
+
+int file_clean_temp(const char *dir)
+{
+    int rc = ERR_OK;
+    struct path_list list = {0};
+    char *path = NULL;
+    if (!path_is_dir(dir))
+        return ERR_OK;
+    TRY(path_list_dir(&list, dir));
+    for (size_t i = 0; i < list.n; i++) {
+        const char *mark = strstr(list.name[i], TEMP_MARK);
+        if (!mark)
+            continue;
+        TRY(path_join(&path, dir, list.name[i]));
+        if (writer_is_gone(path, mark))
+            (void)unlink(path);
+        MEM_FREE(path);
+    }
+out:
+    path_list_free(&list);
+    MEM_FREE(path);
+    return rc;
+}
+
+int file_map_open(struct file_map *map, const char *path)
+{
+    int rc = ERR_OK;
+    struct stat st;
+    void *data = NULL;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    *map = (struct file_map){0};
+    if (fd < 0 || fstat(fd, &st))
+        FAIL(ERR_IO, "cannot open %s: %s", path, strerror(errno));
+    if (!S_ISREG(st.st_mode))
+        FAIL(ERR_IO, "cannot map %s: not a regular file", path);
+    if (st.st_size > 0) {
+        data = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+        if (data == MAP_FAILED)
+            FAIL(ERR_IO, "cannot map %s: %s", path, strerror(errno));
+    }
+    map->data = data;
+    map->size = (size_t)st.st_size;
+out:
+    if (fd >= 0)
+        (void)close(fd);
+    return rc;
+}
+
+void file_map_close(struct file_map *map)
+{
+    if (map->data)
+        (void)munmap((void *)(uintptr_t)map->data, map->size);
+    *map = (struct file_map){0};
+}

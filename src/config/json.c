@@ -1,0 +1,203 @@
+/* json.c - see json.h. */
+#include "config/json.h"
+
+#include "base/err.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/str.h"
+
+#include <cjson/cJSON.h>
+#include <string.h>
+
+/* Overwrite comments with blanks, so that every other character keeps its place. */
+static int blank_comments(char *text, size_t *bad)
+{
+    char *p = text;
+    while (*p) {
+        if (*p == '"') {
+            for (p++; *p && *p != '"'; p++)
+                if (*p == '\\' && p[1])
+                    p++;
+            p += *p != '\0';
+        } else if (p[0] == '/' && p[1] == '/') {
+            for (; *p && *p != '\n'; p++)
+                *p = ' ';
+        } else if (p[0] == '/' && p[1] == '*') {
+            char *end = strstr(p + 2, "*/");
+            if (!end) {
+                *bad = (size_t)(p - text);
+                return ERR_CONFIG;
+            }
+            for (; p < end + 2; p++)
+                if (*p != '\n')
+                    *p = ' ';
+        } else {
+            p++;
+        }
+    }
+    return ERR_OK;
+}
+
+static void find_place(const char *text, size_t at, size_t *line, size_t *column)
+{
+    *line = *column = 1;
+    for (size_t i = 0; i < at && text[i]; i++) {
+        (*column)++;
+        if (text[i] == '\n') {
+            (*line)++;
+            *column = 1;
+        }
+    }
+}
+
+static int find_duplicate(const cJSON *node, const char *name)
+{
+    int rc = ERR_OK;
+    for (const cJSON *a = node->child; a; a = a->next) {
+        if (cJSON_IsObject(node))
+            for (const cJSON *b = a->next; b; b = b->next)
+                if (strcmp(a->string, b->string) == 0)
+                    FAIL(ERR_CONFIG, "%s: the key \"%s\" occurs twice in one object", name,
+                         a->string);
+        TRY(find_duplicate(a, name));
+    }
+out:
+    return rc;
+}
+
+int json_parse(cJSON **out, const char *text, const char *name)
+{
+    int rc = ERR_OK;
+    char *copy = NULL;
+    const char *end = NULL;
+    size_t bad = 0;
+    size_t line;
+    size_t column;
+    *out = NULL;
+    TRY(str_dup(&copy, text));
+    if (blank_comments(copy, &bad)) {
+        find_place(text, bad, &line, &column);
+        FAIL(ERR_CONFIG, "%s:%zu:%zu: a comment begins here and does not end", name, line, column);
+    }
+    *out = cJSON_ParseWithOpts(copy, &end, 1);
+    if (!*out) {
+        bad = end ? (size_t)(end - copy) : 0;
+        find_place(text, bad, &line, &column);
+        if (bad < strlen(text))
+            FAIL(ERR_CONFIG, "%s:%zu:%zu: not valid JSON near \"%.12s\"", name, line, column,
+                 text + bad);
+        FAIL(ERR_CONFIG, "%s:%zu:%zu: not valid JSON: the text ends too early", name, line, column);
+    }
+    TRY(find_duplicate(*out, name));
+out:
+    MEM_FREE(copy);
+    if (rc)
+        json_free(out);
+    return rc;
+}
+
+int json_read(cJSON **out, const char *path, size_t max_bytes)
+{
+    int rc = ERR_OK;
+    char *text = NULL;
+    size_t n;
+    *out = NULL;
+    TRY(file_read(path, max_bytes, &text, &n));
+    if (strlen(text) != n)
+        FAIL(ERR_CONFIG, "%s: holds a zero byte, so it is not JSON", path);
+    TRY(json_parse(out, text, path));
+out:
+    MEM_FREE(text);
+    return rc;
+}
+
+int json_text(char **out, const cJSON *tree)
+{
+    int rc = ERR_OK;
+    char *raw = cJSON_Print(tree);
+    *out = NULL;
+    if (!raw)
+        FAIL(ERR_MEMORY, "out of memory: JSON text");
+    TRY(str_make(out, "%s\n", raw));
+out:
+    cJSON_free(raw);
+    return rc;
+}
+
+int json_write(const cJSON *tree, const char *path)
+{
+    int rc = ERR_OK;
+    char *text = NULL;
+    TRY(json_text(&text, tree));
+    TRY(file_write(path, text, strlen(text)));
+out:
+    MEM_FREE(text);
+    return rc;
+}
+
+void json_free(cJSON **tree)
+{
+    cJSON_Delete(*tree);
+    *tree = NULL;
+}
+
+int json_put_text(cJSON *object, const char *key, const char *value)
+{
+    int rc = ERR_OK;
+    if (!(value ? cJSON_AddStringToObject(object, key, value) : cJSON_AddNullToObject(object, key)))
+        FAIL(ERR_MEMORY, "out of memory: JSON");
+out:
+    return rc;
+}
+
+int json_put_number(cJSON *object, const char *key, double value)
+{
+    int rc = ERR_OK;
+    if (!cJSON_AddNumberToObject(object, key, value))
+        FAIL(ERR_MEMORY, "out of memory: JSON");
+out:
+    return rc;
+}
+
+int json_put_object(cJSON *object, const char *key, cJSON **out)
+{
+    int rc = ERR_OK;
+    *out = cJSON_AddObjectToObject(object, key);
+    if (!*out)
+        FAIL(ERR_MEMORY, "out of memory: JSON");
+out:
+    return rc;
+}
+
+int json_put_array(cJSON *object, const char *key, cJSON **out)
+{
+    int rc = ERR_OK;
+    *out = cJSON_AddArrayToObject(object, key);
+    if (!*out)
+        FAIL(ERR_MEMORY, "out of memory: JSON");
+out:
+    return rc;
+}
+
+int json_push_object(cJSON *array, cJSON **out)
+{
+    int rc = ERR_OK;
+    *out = cJSON_CreateObject();
+    if (!*out || !cJSON_AddItemToArray(array, *out)) {
+        cJSON_Delete(*out);
+        *out = NULL;
+        FAIL(ERR_MEMORY, "out of memory: JSON");
+    }
+out:
+    return rc;
+}
+
+int json_new(cJSON **out)
+{
+    int rc = ERR_OK;
+    *out = cJSON_CreateObject();
+    if (!*out)
+        FAIL(ERR_MEMORY, "out of memory: JSON");
+out:
+    return rc;
+}
