@@ -1,0 +1,293 @@
+/*
+ * ops_ref.c - the kernels in plain C, sums in double: slow, short, and the standard that the other
+ * variants are tested against.
+ */
+#include "base/err.h"
+#include "base/mem.h"
+#include "ops/ops_int.h"
+
+#include <math.h>
+#include <string.h>
+
+struct ref_weights {
+    float *weight; /* [n_out, n_in] */
+    float *bias;   /* [n_out], zero where the map has none */
+};
+
+static int ref_open(void **state, int threads)
+{
+    (void)threads;
+    return mem_get(state, 1, 1);
+}
+
+static void ref_close(void *state)
+{
+    mem_release(state);
+}
+
+static void ref_linear_free(void *state, struct linear *linear)
+{
+    struct ref_weights *w = linear->packed;
+    (void)state;
+    MEM_FREE(w->weight);
+    MEM_FREE(w->bias);
+    mem_release(w);
+}
+
+static int ref_linear_pack(void *state, struct linear *linear, const struct linear_spec *spec)
+{
+    int rc = ERR_OK;
+    struct ref_weights *w = NULL;
+    (void)state;
+    TRY(MEM_NEW(w, 1));
+    linear->packed = w;
+    TRY(MEM_NEW(w->weight, spec->n_in * spec->n_out));
+    TRY(MEM_NEW(w->bias, spec->n_out));
+    memcpy(w->weight, spec->weight, spec->n_in * spec->n_out * sizeof *w->weight);
+    if (spec->bias)
+        memcpy(w->bias, spec->bias, spec->n_out * sizeof *w->bias);
+out:
+    return rc;
+}
+
+static double activate(double x, enum activation act)
+{
+    return act == ACT_QUICK_GELU ? x / (1 + exp(-1.702 * x)) : x;
+}
+
+static int ref_linear_run(void *state, struct linear *linear, const float *x, size_t n_rows,
+                          float *y)
+{
+    const struct ref_weights *w = linear->packed;
+    (void)state;
+    for (size_t r = 0; r < n_rows; r++)
+        for (size_t o = 0; o < linear->n_out; o++) {
+            float *at = &y[r * linear->n_out + o];
+            double sum = (double)w->bias[o];
+            for (size_t i = 0; i < linear->n_in; i++)
+                sum += (double)x[r * linear->n_in + i] * (double)w->weight[o * linear->n_in + i];
+            sum = activate(sum, linear->act);
+            *at = (float)(linear->adds ? (double)*at + sum : sum);
+        }
+    return ERR_OK;
+}
+
+static int ref_layer_norm(void *state, const float *x, const float *weight, const float *bias,
+                          size_t n_rows, size_t dim, float *y)
+{
+    (void)state;
+    for (size_t r = 0; r < n_rows; r++, x += dim, y += dim) {
+        double mean = 0;
+        double var = 0;
+        for (size_t i = 0; i < dim; i++)
+            mean += (double)x[i] / (double)dim;
+        for (size_t i = 0; i < dim; i++)
+            var += ((double)x[i] - mean) * ((double)x[i] - mean) / (double)dim;
+        for (size_t i = 0; i < dim; i++)
+            y[i] = (float)(((double)x[i] - mean) / sqrt(var + 1e-5) * (double)weight[i] +
+                           (double)bias[i]);
+    }
+    return ERR_OK;
+}
+
+/* Turn scores into weights that sum to 1. */
+static void softmax(double *score, size_t n)
+{
+    double top = -HUGE_VAL;
+    double sum = 0;
+    for (size_t i = 0; i < n; i++)
+        top = score[i] > top ? score[i] : top;
+    for (size_t i = 0; i < n; i++)
+        sum += score[i] = exp(score[i] - top);
+    for (size_t i = 0; i < n; i++)
+        score[i] /= sum;
+}
+
+static double dot(const float *a, const float *b, size_t n)
+{
+    double sum = 0;
+    for (size_t i = 0; i < n; i++)
+        sum += (double)a[i] * (double)b[i];
+    return sum;
+}
+
+static void attend_row(const struct attention *a, size_t head, size_t row, double *score)
+{
+    size_t at = head * a->head_dim;
+    double scale = 1 / sqrt((double)a->head_dim);
+    for (size_t k = 0; k < a->n_key; k++)
+        score[k] =
+            scale * dot(a->query + row * a->stride + at, a->key + k * a->stride + at, a->head_dim);
+    softmax(score, a->n_key);
+    for (size_t d = 0; d < a->head_dim; d++) {
+        double sum = 0;
+        for (size_t k = 0; k < a->n_key; k++)
+            sum += score[k] * (double)a->value[k * a->stride + at + d];
+        a->out[row * a->out_stride + at + d] = (float)sum;
+    }
+}
+
+static int ref_attend(void *state, const struct attention *a)
+{
+    int rc = ERR_OK;
+    double *score = NULL;
+    (void)state;
+    TRY(MEM_NEW(score, a->n_key));
+    for (size_t h = 0; h < a->n_heads; h++)
+        for (size_t q = 0; q < a->n_query; q++)
+            attend_row(a, h, q, score);
+out:
+    MEM_FREE(score);
+    return rc;
+}
+
+/* Mean over a window of 2 reach + 1 cells a side; cells outside the grid count as zero. */
+static double window_mean(const float *x, size_t grid, size_t dim, const size_t cell[3],
+                          ptrdiff_t reach)
+{
+    double sum = 0;
+    for (ptrdiff_t dy = -reach; dy <= reach; dy++)
+        for (ptrdiff_t dx = -reach; dx <= reach; dx++) {
+            ptrdiff_t y = (ptrdiff_t)cell[0] + dy;
+            ptrdiff_t z = (ptrdiff_t)cell[1] + dx;
+            if (y >= 0 && z >= 0 && y < (ptrdiff_t)grid && z < (ptrdiff_t)grid)
+                sum += (double)x[((size_t)y * grid + (size_t)z) * dim + cell[2]];
+        }
+    return sum / (double)((2 * reach + 1) * (2 * reach + 1));
+}
+
+static int ref_pool(void *state, const float *x, size_t grid, size_t dim, float *y)
+{
+    (void)state;
+    for (size_t r = 0; r < grid; r++)
+        for (size_t c = 0; c < grid; c++)
+            for (size_t d = 0; d < dim; d++) {
+                const size_t cell[3] = {r, c, d};
+                double sum = 0;
+                for (ptrdiff_t reach = 0; reach <= 2; reach++)
+                    sum += window_mean(x, grid, dim, cell, reach);
+                y[(r * grid + c) * dim + d] = (float)(sum / 3);
+            }
+    return ERR_OK;
+}
+
+static int ref_unit(void *state, float *x, size_t n_rows, size_t dim)
+{
+    (void)state;
+    for (size_t r = 0; r < n_rows; r++, x += dim) {
+        double norm = sqrt(dot(x, x, dim));
+        for (size_t i = 0; i < dim; i++)
+            x[i] = (float)((double)x[i] / norm);
+    }
+    return ERR_OK;
+}
+
+static int ref_mass(void *state, float *sim, size_t n_rows, size_t n, const float *anomalous,
+                    float tau, float *mass)
+{
+    int rc = ERR_OK;
+    double *score = NULL;
+    (void)state;
+    TRY(MEM_NEW(score, n));
+    for (size_t r = 0; r < n_rows; r++) {
+        double sum = 0;
+        for (size_t k = 0; k < n; k++)
+            score[k] = (double)sim[r * n + k] / (double)tau;
+        softmax(score, n);
+        for (size_t k = 0; k < n; k++)
+            sum += score[k] * (double)anomalous[k];
+        mass[r] = (float)sum;
+    }
+out:
+    MEM_FREE(score);
+    return rc;
+}
+
+static int ref_upsample(void *state, const float *x, size_t n, size_t grid, size_t side, float *y)
+{
+    (void)state;
+    for (size_t m = 0; m < n; m++, x += grid * grid)
+        for (size_t r = 0; r < side; r++)
+            for (size_t c = 0; c < side; c++) {
+                size_t top, bottom, left, right;
+                float down, along;
+                ops_bilinear_tap(r, grid, side, &top, &bottom, &down);
+                ops_bilinear_tap(c, grid, side, &left, &right, &along);
+                *y++ = (1 - down) *
+                           ((1 - along) * x[top * grid + left] + along * x[top * grid + right]) +
+                       down * ((1 - along) * x[bottom * grid + left] +
+                               along * x[bottom * grid + right]);
+            }
+    return ERR_OK;
+}
+
+/* One line of n values, `step` floats apart, through a copy in `line`. */
+static void smooth_line(float *x, size_t step, size_t n, const double *weight, size_t radius,
+                        float *line)
+{
+    for (size_t i = 0; i < n; i++)
+        line[i] = x[i * step];
+    for (size_t i = 0; i < n; i++) {
+        double sum = (double)line[i] * weight[0];
+        for (size_t j = radius; j > 0; j--)
+            sum += ((double)line[ops_reflect((ptrdiff_t)i - (ptrdiff_t)j, n)] +
+                    (double)line[ops_reflect((ptrdiff_t)(i + j), n)]) *
+                   weight[j];
+        x[i * step] = (float)sum;
+    }
+}
+
+static int ref_smooth(void *state, float *x, size_t n, size_t side, const double *weight,
+                      size_t radius)
+{
+    int rc = ERR_OK;
+    float *line = NULL;
+    (void)state;
+    TRY(MEM_NEW(line, side));
+    for (size_t m = 0; m < n; m++, x += side * side) {
+        for (size_t c = 0; c < side; c++)
+            smooth_line(x + c, side, side, weight, radius, line);
+        for (size_t r = 0; r < side; r++)
+            smooth_line(x + r * side, 1, side, weight, radius, line);
+    }
+out:
+    MEM_FREE(line);
+    return rc;
+}
+
+static int ref_gemm(void *state, const float *a, const float *b, size_t m, size_t n, size_t k,
+                    float *y)
+{
+    (void)state;
+    for (size_t r = 0; r < m; r++)
+        for (size_t c = 0; c < n; c++) {
+            double sum = 0;
+            for (size_t i = 0; i < k; i++)
+                sum += (double)a[r * k + i] * (double)b[i * n + c];
+            y[r * n + c] = (float)sum;
+        }
+    return ERR_OK;
+}
+
+const struct ops_table ops_ref = {
+    .name = "ref",
+    .meaning = "plain C, the standard for the others",
+    .open = ref_open,
+    .close = ref_close,
+    .alloc = ops_host_alloc,
+    .drop = ops_host_drop,
+    .copy_in = ops_host_copy,
+    .copy_out = ops_host_copy,
+    .linear_pack = ref_linear_pack,
+    .linear_run = ref_linear_run,
+    .linear_free = ref_linear_free,
+    .patches = ops_host_patches,
+    .layer_norm = ref_layer_norm,
+    .attend = ref_attend,
+    .pool = ref_pool,
+    .unit = ref_unit,
+    .mass = ref_mass,
+    .upsample = ref_upsample,
+    .smooth = ref_smooth,
+    .gemm = ref_gemm,
+};

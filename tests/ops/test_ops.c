@@ -1,0 +1,325 @@
+/*
+ * Every kernel of every variant against "ref", on odd and even shapes, with sentinels around the
+ * output. Limits are relative Frobenius errors of float32 sums over the lengths used: about
+ * sqrt(length) * 2^-24, taken four times.
+ */
+#include "check.h"
+
+#include "base/err.h"
+#include "base/mem.h"
+#include "base/rng.h"
+#include "ops/ops.h"
+#include "tensor/tensor.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { GUARD = 32 };
+
+static const float SENTINEL = 1234.5F;
+
+struct buffer {
+    float *all;
+    float *data;
+    size_t n;
+};
+
+static struct buffer filled(size_t n, uint64_t seed, float scale)
+{
+    struct buffer b = {.n = n};
+    CHECK_OK(MEM_NEW(b.all, n + 2 * (size_t)GUARD));
+    b.data = b.all + GUARD;
+    for (size_t i = 0; i < n; i++)
+        b.data[i] = scale * rng_uniform(seed, i);
+    for (size_t i = 0; i < GUARD; i++)
+        b.all[i] = b.data[n + i] = SENTINEL;
+    return b;
+}
+
+static void drop(struct buffer *b)
+{
+    for (size_t i = 0; i < GUARD; i++)
+        assert_true(b->all[i] == SENTINEL && b->data[b->n + i] == SENTINEL);
+    MEM_FREE(b->all);
+}
+
+static void compare(const char *what, const struct buffer *got, const struct buffer *want,
+                    double limit)
+{
+    CHECK_WITHIN(what, floats_distance(got->data, want->data, want->n), limit);
+}
+
+/* Open ref and the variant under test for each variant that is not ref. */
+typedef void (*case_fn)(struct ops *ref, struct ops *variant);
+
+static void on_all_variants(case_fn run)
+{
+    size_t n = 0;
+    const char *const *names = ops_names(&n);
+    struct ops *ref = NULL;
+    CHECK_OK(ops_open(&ref, "ref", 1));
+    for (size_t i = 0; i < n; i++)
+        for (int threads = 1; threads <= 3; threads++) {
+            struct ops *variant = NULL;
+            CHECK_OK(ops_open(&variant, names[i], threads));
+            run(ref, variant);
+            ops_close(&variant);
+        }
+    ops_close(&ref);
+}
+
+static void linear_case(struct ops *ref, struct ops *variant)
+{
+    static const size_t shape[][3] = {
+        {1, 1, 1}, {7, 33, 17}, {50, 128, 384}, {65, 588, 130}, {1, 192, 768}};
+    for (size_t s = 0; s < sizeof shape / sizeof *shape; s++)
+        for (int form = 0; form < 8; form++) {
+            const size_t m = shape[s][0], k = shape[s][1], n = shape[s][2];
+            struct buffer x = filled(m * k, 1, 1), w = filled(n * k, 2, 1), b = filled(n, 3, 1);
+            struct buffer y = filled(m * n, 4, 1), z = filled(m * n, 4, 1);
+            struct linear *lr = NULL;
+            struct linear *lv = NULL;
+            char what[64];
+            const struct linear_spec spec = {.n_in = k,
+                                             .n_out = n,
+                                             .weight = w.data,
+                                             .bias = form & 1 ? b.data : NULL,
+                                             .act = form & 2 ? ACT_QUICK_GELU : ACT_NONE,
+                                             .adds = (form & 4) != 0};
+            CHECK_OK(linear_pack(ref, &lr, &spec));
+            CHECK_OK(linear_pack(variant, &lv, &spec));
+            for (int again = 0; again < 2; again++) {
+                CHECK_OK(linear_run(ref, lr, x.data, m, y.data));
+                CHECK_OK(linear_run(variant, lv, x.data, m, z.data));
+            }
+            (void)snprintf(what, sizeof what, "linear %zux%zux%zu form %d", m, k, n, form);
+            compare(what, &z, &y, 4 * sqrt((double)k + 4) * 0x1p-24);
+            linear_free(ref, &lr);
+            linear_free(variant, &lv);
+            drop(&x), drop(&w), drop(&b), drop(&y), drop(&z);
+        }
+}
+
+static void linear_maps_agree(void **state)
+{
+    (void)state;
+    on_all_variants(linear_case);
+}
+
+/* One map, many numbers of rows: more than the cpu variant keeps plans for. */
+static void row_case(struct ops *ref, struct ops *variant)
+{
+    enum { K = 64, N = 96, MOST = 300 };
+    struct buffer x = filled(MOST * K, 1, 1), w = filled(N * K, 2, 1);
+    struct linear *lr = NULL;
+    struct linear *lv = NULL;
+    const struct linear_spec spec = {.n_in = K, .n_out = N, .weight = w.data};
+    static const size_t rows[] = {1, 2, 3, 17, 64, 128, 299, 300, 1, 64, 0};
+    CHECK_OK(linear_pack(ref, &lr, &spec));
+    CHECK_OK(linear_pack(variant, &lv, &spec));
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct buffer y = filled(rows[i] * N, 4, 1), z = filled(rows[i] * N, 4, 1);
+        CHECK_OK(linear_run(ref, lr, x.data, rows[i], y.data));
+        CHECK_OK(linear_run(variant, lv, x.data, rows[i], z.data));
+        compare("rows", &z, &y, 4 * 8 * 0x1p-24);
+        drop(&y), drop(&z);
+    }
+    linear_free(ref, &lr);
+    linear_free(variant, &lv);
+    drop(&x), drop(&w);
+}
+
+static void any_number_of_rows_agrees(void **state)
+{
+    (void)state;
+    on_all_variants(row_case);
+}
+
+static void attention_case(struct ops *ref, struct ops *variant)
+{
+    static const size_t shape[][4] = {
+        {1, 5, 1, 64}, {65, 65, 2, 64}, {197, 197, 3, 64}, {300, 130, 2, 32}};
+    for (size_t s = 0; s < sizeof shape / sizeof *shape; s++) {
+        size_t nq = shape[s][0], nk = shape[s][1], heads = shape[s][2], hd = shape[s][3];
+        size_t d = heads * hd, most = nq > nk ? nq : nk;
+        struct buffer qkv = filled(most * 3 * d, 5, 2);
+        struct buffer y = filled(nq * d, 6, 1), z = filled(nq * d, 6, 1);
+        struct attention a = {.query = qkv.data,
+                              .key = qkv.data + d,
+                              .value = qkv.data + 2 * d,
+                              .out = y.data,
+                              .stride = 3 * d,
+                              .out_stride = d,
+                              .n_query = nq,
+                              .n_key = nk,
+                              .n_heads = heads,
+                              .head_dim = hd};
+        CHECK_OK(ops_attend(ref, &a));
+        a.out = z.data;
+        CHECK_OK(ops_attend(variant, &a));
+        compare("attention", &z, &y, 4 * sqrt((double)(nk + hd)) * 0x1p-24);
+        drop(&qkv), drop(&y), drop(&z);
+    }
+}
+
+static void attention_agrees(void **state)
+{
+    (void)state;
+    on_all_variants(attention_case);
+}
+
+static void norm_case(struct ops *ref, struct ops *variant)
+{
+    static const size_t shape[][2] = {{1, 1}, {3, 7}, {65, 128}, {20, 1024}};
+    for (size_t s = 0; s < sizeof shape / sizeof *shape; s++) {
+        size_t n = shape[s][0], d = shape[s][1];
+        struct buffer x = filled(n * d, 7, 3), w = filled(d, 8, 1), b = filled(d, 9, 1);
+        struct buffer y = filled(n * d, 1, 1), z = filled(n * d, 1, 1);
+        CHECK_OK(ops_layer_norm(ref, x.data, w.data, b.data, n, d, y.data));
+        CHECK_OK(ops_layer_norm(variant, x.data, w.data, b.data, n, d, z.data));
+        compare("layer norm", &z, &y, 4 * sqrt((double)d + 4) * 0x1p-24);
+        memcpy(z.data, x.data, n * d * sizeof *z.data);
+        memcpy(y.data, x.data, n * d * sizeof *y.data);
+        CHECK_OK(ops_unit(ref, y.data, n, d));
+        CHECK_OK(ops_unit(variant, z.data, n, d));
+        compare("unit", &z, &y, 4 * sqrt((double)d + 4) * 0x1p-24);
+        drop(&x), drop(&w), drop(&b), drop(&y), drop(&z);
+    }
+}
+
+static void norms_agree(void **state)
+{
+    (void)state;
+    on_all_variants(norm_case);
+}
+
+static void pool_case(struct ops *ref, struct ops *variant)
+{
+    static const size_t shape[][2] = {{1, 4}, {2, 4}, {3, 9}, {8, 128}, {37, 16}};
+    for (size_t s = 0; s < sizeof shape / sizeof *shape; s++) {
+        size_t g = shape[s][0], d = shape[s][1];
+        struct buffer x = filled(g * g * d, 7, 3), y = filled(g * g * d, 1, 1),
+                      z = filled(g * g * d, 1, 1);
+        CHECK_OK(ops_pool(ref, x.data, g, d, y.data));
+        CHECK_OK(ops_pool(variant, x.data, g, d, z.data));
+        compare("pool", &z, &y, 4 * 5 * 0x1p-24);
+        drop(&x), drop(&y), drop(&z);
+    }
+}
+
+static void pooling_agrees(void **state)
+{
+    (void)state;
+    on_all_variants(pool_case);
+}
+
+static void retrieve_case(struct ops *ref, struct ops *variant)
+{
+    enum { ROWS = 70, KEYS = 45, DIM = 32 };
+    static const float taus[] = {1.0F, 0.07F, 0.005F};
+    struct buffer q = filled(ROWS * DIM, 1, 1), k = filled(KEYS * DIM, 2, 1),
+                  a = filled(KEYS, 3, 1);
+    struct buffer y = filled(ROWS, 4, 1), z = filled(ROWS, 4, 1);
+    const struct linear_spec spec = {.n_in = DIM, .n_out = KEYS, .weight = k.data};
+    struct linear *lr = NULL;
+    struct linear *lv = NULL;
+    for (size_t i = 0; i < KEYS; i++)
+        a.data[i] = a.data[i] > 0 ? 1.0F : 0.0F;
+    CHECK_OK(ops_unit(ref, q.data, ROWS, DIM));
+    CHECK_OK(ops_unit(ref, k.data, KEYS, DIM));
+    CHECK_OK(linear_pack(ref, &lr, &spec));
+    CHECK_OK(linear_pack(variant, &lv, &spec));
+    for (size_t t = 0; t < 3; t++) {
+        CHECK_OK(ops_retrieve(ref, lr, q.data, ROWS, a.data, taus[t], y.data));
+        CHECK_OK(ops_retrieve(variant, lv, q.data, ROWS, a.data, taus[t], z.data));
+        compare("retrieval", &z, &y, 4 * 8 * 0x1p-24 / (double)taus[t]);
+    }
+    linear_free(ref, &lr);
+    linear_free(variant, &lv);
+    drop(&q), drop(&k), drop(&a), drop(&y), drop(&z);
+}
+
+static void retrieval_agrees(void **state)
+{
+    (void)state;
+    on_all_variants(retrieve_case);
+}
+
+static void map_case(struct ops *ref, struct ops *variant)
+{
+    static const size_t shape[][3] = {{1, 1, 5}, {2, 3, 10}, {3, 8, 112}, {1, 5, 3}};
+    for (size_t s = 0; s < sizeof shape / sizeof *shape; s++) {
+        size_t n = shape[s][0], g = shape[s][1], side = shape[s][2];
+        struct buffer x = filled(n * g * g, 1, 1);
+        struct buffer y = filled(n * side * side, 2, 1), z = filled(n * side * side, 2, 1);
+        CHECK_OK(ops_upsample(ref, x.data, n, g, side, y.data));
+        CHECK_OK(ops_upsample(variant, x.data, n, g, side, z.data));
+        compare("upsample", &z, &y, 4 * 0x1p-24);
+        CHECK_OK(ops_smooth(ref, y.data, n, side, 4.0));
+        CHECK_OK(ops_smooth(variant, z.data, n, side, 4.0));
+        compare("smooth", &z, &y, 4 * 0x1p-24);
+        drop(&x), drop(&y), drop(&z);
+    }
+}
+
+static void maps_agree(void **state)
+{
+    (void)state;
+    on_all_variants(map_case);
+}
+
+static void smoothing_keeps_a_constant_and_the_mean(void **state)
+{
+    struct ops *ops = NULL;
+    float x[100];
+    (void)state;
+    CHECK_OK(ops_open(&ops, "ref", 1));
+    for (int i = 0; i < 100; i++)
+        x[i] = 0.25F;
+    CHECK_OK(ops_smooth(ops, x, 1, 10, 4.0));
+    for (int i = 0; i < 100; i++)
+        assert_true(fabsf(x[i] - 0.25F) < 1e-7F);
+    ops_close(&ops);
+}
+
+static void gemm_case(struct ops *ref, struct ops *variant)
+{
+    struct buffer a = filled(30 * 50, 1, 1), b = filled(50 * 20, 2, 1);
+    struct buffer y = filled(30 * 20, 3, 1), z = filled(30 * 20, 3, 1);
+    CHECK_OK(ops_gemm(ref, a.data, b.data, 30, 20, 50, y.data));
+    CHECK_OK(ops_gemm(variant, a.data, b.data, 30, 20, 50, z.data));
+    compare("gemm", &z, &y, 4 * 7 * 0x1p-24);
+    drop(&a), drop(&b), drop(&y), drop(&z);
+}
+
+static void products_agree(void **state)
+{
+    (void)state;
+    on_all_variants(gemm_case);
+}
+
+static void unknown_variants_are_refused(void **state)
+{
+    struct ops *ops = NULL;
+    (void)state;
+    CHECK_FAILS(ops_open(&ops, "gpu", 1), ERR_CONFIG, "known: auto, cpu, ref");
+    assert_null(ops);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(linear_maps_agree),
+        cmocka_unit_test(any_number_of_rows_agrees),
+        cmocka_unit_test(attention_agrees),
+        cmocka_unit_test(norms_agree),
+        cmocka_unit_test(pooling_agrees),
+        cmocka_unit_test(retrieval_agrees),
+        cmocka_unit_test(maps_agree),
+        cmocka_unit_test(smoothing_keeps_a_constant_and_the_mean),
+        cmocka_unit_test(products_agree),
+        cmocka_unit_test(unknown_variants_are_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, check_balance);
+}
