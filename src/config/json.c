@@ -7,6 +7,7 @@
 #include "base/str.h"
 
 #include <cjson/cJSON.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* Overwrite comments with blanks, so that every other character keeps its place. */
@@ -50,17 +51,41 @@ static void find_place(const char *text, size_t at, size_t *line, size_t *column
     }
 }
 
+static int by_text(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* Sorted, so that a hostile object of a million keys costs no more than reading it. */
+static int check_keys(const cJSON *object, const char *name)
+{
+    int rc = ERR_OK;
+    size_t n = 0;
+    size_t i = 0;
+    const char **key = NULL;
+    for (const cJSON *c = object->child; c; c = c->next)
+        n++;
+    if (n < 2)
+        return ERR_OK;
+    TRY(MEM_NEW(key, n));
+    for (const cJSON *c = object->child; c; c = c->next)
+        key[i++] = c->string;
+    qsort((void *)key, n, sizeof *key, by_text);
+    for (i = 1; i < n; i++)
+        if (strcmp(key[i - 1], key[i]) == 0)
+            FAIL(ERR_CONFIG, "%s: the key \"%s\" occurs twice in one object", name, key[i]);
+out:
+    mem_release((void *)key);
+    return rc;
+}
+
 static int find_duplicate(const cJSON *node, const char *name)
 {
     int rc = ERR_OK;
-    for (const cJSON *a = node->child; a; a = a->next) {
-        if (cJSON_IsObject(node))
-            for (const cJSON *b = a->next; b; b = b->next)
-                if (strcmp(a->string, b->string) == 0)
-                    FAIL(ERR_CONFIG, "%s: the key \"%s\" occurs twice in one object", name,
-                         a->string);
-        TRY(find_duplicate(a, name));
-    }
+    if (cJSON_IsObject(node))
+        TRY(check_keys(node, name));
+    for (const cJSON *c = node->child; c; c = c->next)
+        TRY(find_duplicate(c, name));
 out:
     return rc;
 }

@@ -42,6 +42,7 @@ const struct ops_table ops_cpu = {
     .drop = ops_host_drop,
     .copy_in = ops_host_copy,
     .copy_out = ops_host_copy,
+    .copy = ops_host_copy,
     .linear_pack = cpu_linear_pack,
     .linear_run = cpu_linear_run,
     .linear_free = cpu_linear_free,

@@ -79,6 +79,11 @@ int ops_download(struct ops *ops, float *dst, const float *src, size_t n)
     return ops->table->copy_out(ops->state, dst, src, n);
 }
 
+int ops_copy(struct ops *ops, float *dst, const float *src, size_t n)
+{
+    return ops->table->copy(ops->state, dst, src, n);
+}
+
 int linear_pack(struct ops *ops, struct linear **out, const struct linear_spec *spec)
 {
     int rc = ERR_OK;

@@ -51,6 +51,9 @@ void ops_drop(struct ops *ops, float **array);
 int ops_upload(struct ops *ops, float *dst, const float *src, size_t n);
 int ops_download(struct ops *ops, float *dst, const float *src, size_t n);
 
+/* Copy n floats within the variant's memory. */
+int ops_copy(struct ops *ops, float *dst, const float *src, size_t n);
+
 /* Pack a linear map y = act(x W^T + b); free with linear_free before ops_close. */
 int linear_pack(struct ops *ops, struct linear **out, const struct linear_spec *spec);
 

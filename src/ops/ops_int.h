@@ -28,6 +28,7 @@ struct ops_table {
     void (*drop)(void *state, float *array);
     int (*copy_in)(void *state, float *dst, const float *src, size_t n);
     int (*copy_out)(void *state, float *dst, const float *src, size_t n);
+    int (*copy)(void *state, float *dst, const float *src, size_t n);
 
     int (*linear_pack)(void *state, struct linear *linear, const struct linear_spec *spec);
     int (*linear_run)(void *state, struct linear *linear, const float *x, size_t n_rows, float *y);

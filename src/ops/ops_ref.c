@@ -278,6 +278,7 @@ const struct ops_table ops_ref = {
     .drop = ops_host_drop,
     .copy_in = ops_host_copy,
     .copy_out = ops_host_copy,
+    .copy = ops_host_copy,
     .linear_pack = ref_linear_pack,
     .linear_run = ref_linear_run,
     .linear_free = ref_linear_free,
