@@ -1,0 +1,103 @@
+/*
+ * config.h - the configuration: one field table drives reading, --set, checks, help and used.json.
+ *
+ * Order of precedence: defaults, preset, file, --set. Unknown keys, wrong types, values out of range
+ * and NaN are ERR_CONFIG with the file, the JSON path, what was found and what is wanted.
+ */
+#ifndef CONFIG_CONFIG_H
+#define CONFIG_CONFIG_H
+
+#include "base/hash.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum dtype_choice { FEATURES_F32, FEATURES_F16, FEATURES_BF16 };
+enum fusion { FUSION_WEIGHTED, FUSION_SUM };
+enum bad_item { BAD_ITEM_STOP, BAD_ITEM_SKIP };
+enum pairing { PAIRS_PROTOCOL, PAIRS_ALL, PAIRS_LISTED };
+
+struct dataset_entry {
+    char *name;
+    char *root;
+    char *meta; /* NULL: root/meta.json */
+};
+
+struct pair {
+    char *train;
+    char *test;
+};
+
+/* Every field is explained in the table (mrad help config). Texts are owned. */
+struct config {
+    int preset;
+
+    char *weights;
+    size_t image_size;
+    size_t vv_start;
+    bool class_ln_post;
+
+    size_t shard_items;
+    int dtype; /* enum dtype_choice */
+    bool neighbour_pool;
+    double tau;
+    double top;
+    double k;
+    int fusion; /* enum fusion */
+    double sigma;
+    double pro_limit;
+    size_t pro_steps;
+
+    int kernels; /* index into config_kernels */
+    size_t threads;
+    int on_bad_item; /* enum bad_item */
+    double time_left;
+    int gather; /* index into config_gathers */
+
+    char *store;
+    char *out;
+
+    char **variant;
+    size_t n_variants;
+    size_t *seed;
+    size_t n_seeds;
+    struct dataset_entry *dataset;
+    size_t n_datasets;
+    int pairing; /* enum pairing */
+    struct pair *pair;
+    size_t n_pairs; /* only for PAIRS_LISTED */
+};
+
+/* The names behind the indices `kernels` and `gather`. */
+extern const char *const config_kernels[];
+extern const char *const config_gathers[];
+
+/* Which artefact a field is part of; keys of artefacts are hashes over these. */
+enum stage_flag { IN_FEATURES = 1, IN_BANK = 2, IN_SCORES = 4, IN_METRICS = 8 };
+
+/*
+ * Read a configuration. path may be NULL (defaults only); set holds n_set texts "key=value", whose
+ * value is JSON or, where that does not parse, a plain string. Free with config_free.
+ */
+int config_read(struct config **out, const char *path, const char *const *set, size_t n_set);
+void config_free(struct config **config);
+
+/* The complete configuration as JSON text, defaults filled in. Free with MEM_FREE. */
+int config_text(char **out, const struct config *config);
+
+/*
+ * The fields that are part of a stage, as one line of JSON in table order: what artefacts carry and
+ * what their keys are made of. Free with MEM_FREE.
+ */
+int config_stage_text(char **out, const struct config *config, enum stage_flag stage);
+
+/* Print the field table for people: key, kind, range, default, help. */
+int config_help(char **out);
+
+/* The data set of that name, or NULL. */
+const struct dataset_entry *config_dataset(const struct config *config, const char *name);
+
+/* ERR_CONFIG unless model.weights is set. */
+int config_need_weights(const struct config *config);
+
+#endif /* CONFIG_CONFIG_H */

@@ -1,0 +1,336 @@
+/* config_assign.c - JSON values into struct config and back. See config_int.h. */
+#include "base/err.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "config/config_int.h"
+#include "config/json.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* A short account of a JSON value for messages. */
+static const char *describe(char out[48], const cJSON *value)
+{
+    if (cJSON_IsString(value))
+        (void)snprintf(out, 48, "\"%.40s\"", value->valuestring);
+    else if (cJSON_IsNumber(value))
+        (void)snprintf(out, 48, "%g", value->valuedouble);
+    else
+        (void)snprintf(out, 48, "%s",
+                       cJSON_IsObject(value)  ? "an object"
+                       : cJSON_IsArray(value) ? "a list"
+                       : cJSON_IsNull(value)  ? "null"
+                       : cJSON_IsTrue(value)  ? "true"
+                                              : "false");
+    return out;
+}
+
+static int number_in_range(const struct field *f, const cJSON *value, const char *from, double *out)
+{
+    int rc = ERR_OK;
+    char found[48];
+    bool is_whole = f->kind == KIND_SIZE || f->kind == KIND_SIZES;
+    double x = value->valuedouble;
+    if (!cJSON_IsNumber(value))
+        FAIL(ERR_CONFIG, "%s: %s: found %s, wanted a number", from, f->key, describe(found, value));
+    if (!(x >= f->low && x <= f->high)) /* also false for NaN */
+        FAIL(ERR_CONFIG, "%s: %s: found %g, wanted a number from %g to %g", from, f->key, x, f->low,
+             f->high);
+    if (is_whole && x != (double)(size_t)x)
+        FAIL(ERR_CONFIG, "%s: %s: found %g, wanted a whole number", from, f->key, x);
+    *out = x;
+out:
+    return rc;
+}
+
+static int choose(const struct field *f, const cJSON *value, const char *from, int *out)
+{
+    int rc = ERR_OK;
+    char found[48];
+    struct str known = {0};
+    if (cJSON_IsString(value))
+        for (int i = 0; f->choices[i]; i++)
+            if (strcmp(f->choices[i], value->valuestring) == 0) {
+                *out = i;
+                return ERR_OK;
+            }
+    for (int i = 0; f->choices[i]; i++)
+        TRY(str_addf(&known, "%s\"%s\"", i ? ", " : "", f->choices[i]));
+    FAIL(ERR_CONFIG, "%s: %s: found %s, wanted one of %s", from, f->key, describe(found, value),
+         known.text);
+out:
+    str_free(&known);
+    return rc;
+}
+
+static int assign_text(char **slot, const struct field *f, const cJSON *value, const char *from)
+{
+    int rc = ERR_OK;
+    char found[48];
+    if (!cJSON_IsString(value) || !value->valuestring[0])
+        FAIL(ERR_CONFIG, "%s: %s: found %s, wanted a text", from, f->key, describe(found, value));
+    MEM_FREE(*slot);
+    TRY(str_dup(slot, value->valuestring));
+out:
+    return rc;
+}
+
+static int assign_list(struct config *c, const struct field *f, const cJSON *value,
+                       const char *from)
+{
+    int rc = ERR_OK;
+    char found[48];
+    double x;
+    const cJSON *one;
+    size_t n = (size_t)cJSON_GetArraySize(value);
+    if (!cJSON_IsArray(value) || n == 0)
+        FAIL(ERR_CONFIG, "%s: %s: found %s, wanted a list that is not empty", from, f->key,
+             describe(found, value));
+    if (f->kind == KIND_TEXTS) {
+        config_drop_texts(&c->variant, &c->n_variants);
+        TRY(MEM_NEW(c->variant, n));
+        cJSON_ArrayForEach(one, value) TRY(assign_text(&c->variant[c->n_variants++], f, one, from));
+    } else {
+        MEM_FREE(c->seed);
+        c->n_seeds = 0;
+        TRY(MEM_NEW(c->seed, n));
+        cJSON_ArrayForEach(one, value)
+        {
+            TRY(number_in_range(f, one, from, &x));
+            c->seed[c->n_seeds++] = (size_t)x;
+        }
+    }
+out:
+    return rc;
+}
+
+static int dataset_member(struct dataset_entry *d, const cJSON *member, const char *from)
+{
+    static const char *const known[] = {"root", "meta"};
+    int rc = ERR_OK;
+    char found[48];
+    const char *near;
+    char **slot = strcmp(member->string, "root") == 0   ? &d->root
+                  : strcmp(member->string, "meta") == 0 ? &d->meta
+                                                        : NULL;
+    if (!slot) {
+        near = str_nearest(member->string, known, 2);
+        FAIL(ERR_CONFIG, "%s: datasets.%s.%s: no such key%s%s%s", from, d->name, member->string,
+             near ? ", did you mean \"" : "", near ? near : "", near ? "\"?" : "");
+    }
+    if (!cJSON_IsString(member) || !member->valuestring[0])
+        FAIL(ERR_CONFIG, "%s: datasets.%s.%s: found %s, wanted a text", from, d->name,
+             member->string, describe(found, member));
+    TRY(str_dup(slot, member->valuestring));
+out:
+    return rc;
+}
+
+int config_assign_datasets(struct config *c, const cJSON *value, const char *from)
+{
+    int rc = ERR_OK;
+    char found[48];
+    const cJSON *one;
+    const cJSON *member;
+    if (!cJSON_IsObject(value))
+        FAIL(ERR_CONFIG, "%s: datasets: found %s, wanted an object of data sets", from,
+             describe(found, value));
+    config_drop_datasets(c);
+    TRY(MEM_NEW(c->dataset, (size_t)cJSON_GetArraySize(value) + 1));
+    cJSON_ArrayForEach(one, value)
+    {
+        struct dataset_entry *d = &c->dataset[c->n_datasets++];
+        TRY(str_dup(&d->name, one->string));
+        if (!d->name[0] || strchr(d->name, '/') || d->name[0] == '.')
+            FAIL(ERR_CONFIG,
+                 "%s: datasets: \"%s\" cannot be the name of a data set: it names "
+                 "a folder of the store",
+                 from, d->name);
+        if (!cJSON_IsObject(one))
+            FAIL(ERR_CONFIG, "%s: datasets.%s: found %s, wanted {\"root\": ...}", from, d->name,
+                 describe(found, one));
+        cJSON_ArrayForEach(member, one) TRY(dataset_member(d, member, from));
+        if (!d->root)
+            FAIL(ERR_CONFIG, "%s: datasets.%s.root: missing", from, d->name);
+    }
+out:
+    return rc;
+}
+
+static int assign_pair(struct config *c, const cJSON *one, const char *from)
+{
+    int rc = ERR_OK;
+    const cJSON *train = cJSON_GetArrayItem(one, 0);
+    const cJSON *test = cJSON_GetArrayItem(one, 1);
+    struct pair *p = &c->pair[c->n_pairs];
+    if (cJSON_GetArraySize(one) != 2 || !cJSON_IsString(train) || !cJSON_IsString(test))
+        FAIL(ERR_CONFIG, "%s: pairs[%zu]: wanted [\"train\", \"test\"]", from, c->n_pairs);
+    c->n_pairs++;
+    TRY(str_dup(&p->train, train->valuestring));
+    TRY(str_dup(&p->test, test->valuestring));
+out:
+    return rc;
+}
+
+int config_assign_pairs(struct config *c, const cJSON *value, const char *from)
+{
+    int rc = ERR_OK;
+    const char *word = cJSON_GetStringValue(value);
+    char found[48];
+    const cJSON *one;
+    config_drop_pairs(c);
+    if (word && strcmp(word, "protocol") == 0) {
+        c->pairing = PAIRS_PROTOCOL;
+    } else if (word && strcmp(word, "all") == 0) {
+        c->pairing = PAIRS_ALL;
+    } else if (cJSON_IsArray(value)) {
+        c->pairing = PAIRS_LISTED;
+        TRY(MEM_NEW(c->pair, (size_t)cJSON_GetArraySize(value) + 1));
+        cJSON_ArrayForEach(one, value) TRY(assign_pair(c, one, from));
+    } else {
+        FAIL(ERR_CONFIG, "%s: pairs: found %s, wanted \"protocol\", \"all\" or a list of pairs",
+             from, describe(found, value));
+    }
+out:
+    return rc;
+}
+
+int config_assign(struct config *config, const struct field *f, const cJSON *value,
+                  const char *from)
+{
+    int rc = ERR_OK;
+    char found[48];
+    char *at = (char *)config + f->offset;
+    double x = 0;
+    switch (f->kind) {
+    case KIND_TEXT:
+        return assign_text((char **)(void *)at, f, value, from);
+    case KIND_SIZE:
+        TRY(number_in_range(f, value, from, &x));
+        *(size_t *)(void *)at = (size_t)x;
+        break;
+    case KIND_REAL:
+        return number_in_range(f, value, from, (double *)(void *)at);
+    case KIND_BOOL:
+        if (!cJSON_IsBool(value))
+            FAIL(ERR_CONFIG, "%s: %s: found %s, wanted true or false", from, f->key,
+                 describe(found, value));
+        *(bool *)at = cJSON_IsTrue(value);
+        break;
+    case KIND_CHOICE:
+        return choose(f, value, from, (int *)(void *)at);
+    case KIND_TEXTS:
+    case KIND_SIZES:
+        return assign_list(config, f, value, from);
+    case KIND_DATASETS:
+        return config_assign_datasets(config, value, from);
+    case KIND_PAIRS:
+        return config_assign_pairs(config, value, from);
+    }
+out:
+    return rc;
+}
+
+void config_drop_texts(char ***list, size_t *n)
+{
+    for (size_t i = 0; i < *n; i++)
+        MEM_FREE((*list)[i]);
+    MEM_FREE(*list);
+    *n = 0;
+}
+
+void config_drop_datasets(struct config *c)
+{
+    for (size_t i = 0; i < c->n_datasets; i++) {
+        MEM_FREE(c->dataset[i].name);
+        MEM_FREE(c->dataset[i].root);
+        MEM_FREE(c->dataset[i].meta);
+    }
+    MEM_FREE(c->dataset);
+    c->n_datasets = 0;
+}
+
+void config_drop_pairs(struct config *c)
+{
+    for (size_t i = 0; i < c->n_pairs; i++) {
+        MEM_FREE(c->pair[i].train);
+        MEM_FREE(c->pair[i].test);
+    }
+    MEM_FREE(c->pair);
+    c->n_pairs = 0;
+}
+
+static cJSON *datasets_value(const struct config *c)
+{
+    cJSON *all = cJSON_CreateObject();
+    for (size_t i = 0; i < c->n_datasets; i++) {
+        cJSON *one = cJSON_AddObjectToObject(all, c->dataset[i].name);
+        (void)cJSON_AddStringToObject(one, "root", c->dataset[i].root);
+        if (c->dataset[i].meta)
+            (void)cJSON_AddStringToObject(one, "meta", c->dataset[i].meta);
+    }
+    return all;
+}
+
+static cJSON *pairs_value(const struct config *c)
+{
+    cJSON *all;
+    if (c->pairing != PAIRS_LISTED)
+        return cJSON_CreateString(c->pairing == PAIRS_ALL ? "all" : "protocol");
+    all = cJSON_CreateArray();
+    for (size_t i = 0; i < c->n_pairs; i++) {
+        cJSON *one = cJSON_CreateArray();
+        (void)cJSON_AddItemToArray(one, cJSON_CreateString(c->pair[i].train));
+        (void)cJSON_AddItemToArray(one, cJSON_CreateString(c->pair[i].test));
+        (void)cJSON_AddItemToArray(all, one);
+    }
+    return all;
+}
+
+static cJSON *list_value(const struct config *c, enum kind kind)
+{
+    cJSON *all = cJSON_CreateArray();
+    size_t n = kind == KIND_TEXTS ? c->n_variants : c->n_seeds;
+    for (size_t i = 0; i < n; i++)
+        (void)cJSON_AddItemToArray(all, kind == KIND_TEXTS
+                                            ? cJSON_CreateString(c->variant[i])
+                                            : cJSON_CreateNumber((double)c->seed[i]));
+    return all;
+}
+
+static cJSON *make_value(const struct config *c, const struct field *f)
+{
+    const char *at = (const char *)c + f->offset;
+    const char *text;
+    switch (f->kind) {
+    case KIND_TEXT:
+        text = *(char *const *)(const void *)at;
+        return text ? cJSON_CreateString(text) : cJSON_CreateNull();
+    case KIND_SIZE:
+        return cJSON_CreateNumber((double)*(const size_t *)(const void *)at);
+    case KIND_REAL:
+        return cJSON_CreateNumber(*(const double *)(const void *)at);
+    case KIND_BOOL:
+        return cJSON_CreateBool(*(const bool *)at);
+    case KIND_CHOICE:
+        return cJSON_CreateString(f->choices[*(const int *)(const void *)at]);
+    case KIND_TEXTS:
+    case KIND_SIZES:
+        return list_value(c, f->kind);
+    case KIND_DATASETS:
+        return datasets_value(c);
+    case KIND_PAIRS:
+        return pairs_value(c);
+    }
+    return NULL;
+}
+
+int config_value(cJSON **out, const struct config *config, const struct field *field)
+{
+    int rc = ERR_OK;
+    *out = make_value(config, field);
+    if (!*out)
+        FAIL(ERR_MEMORY, "out of memory: configuration");
+out:
+    return rc;
+}
