@@ -175,6 +175,7 @@ int image_decode(struct image *out, const uint8_t *bytes, size_t n, const char *
         TRY(format->probe(&header, &file));
         TRY(image_check_header(&header, &file));
         TRY(image_stb_decode(out, &header, &file));
+        TRY(image_orient(out, header.orientation));
     } else {
         TRY(format->decode(out, &file));
     }

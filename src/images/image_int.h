@@ -20,6 +20,7 @@ struct image_header {
     size_t width;
     size_t height;
     enum image_mode mode;
+    unsigned orientation; /* of the pixels as the decoder gives them, as for image_orient */
 };
 
 uint32_t image_le16(const uint8_t *p);

@@ -114,6 +114,7 @@ int image_probe_tga(struct image_header *out, const struct image_bytes *file)
     out->width = image_le16(p + 12);
     out->height = image_le16(p + 14);
     out->mode = tga_mode(p[2] & ~8U, p[16]);
+    out->orientation = p[17] & 0x10 ? 2 : 1; /* stb_image sees only the vertical flag */
     TRY(image_check_header(out, file));
     if (p[1])
         at += (size_t)image_le16(p + 5) * ((p[7] + 7U) / 8);

@@ -17,6 +17,7 @@
 struct tiff_source {
     const struct image_bytes *file;
     size_t at;
+    bool is_cut; /* a tag's values lie beyond the end */
     char message[200];
 };
 
@@ -102,14 +103,18 @@ on_error(TIFF *tiff, void *data, const char *module, const char *fmt, va_list ap
     return 1; /* handled: do not print */
 }
 
+/*
+ * Warnings are not shown, but one matters: when the values of a tag cannot be read, libtiff goes on
+ * without the tag, and a palette image would turn into grey.
+ */
 __attribute__((format(printf, 4, 0))) static int
 on_warning(TIFF *tiff, void *data, const char *module, const char *fmt, va_list ap)
 {
+    struct tiff_source *s = data;
     (void)tiff;
-    (void)data;
     (void)module;
-    (void)fmt;
-    (void)ap;
+    (void)vsnprintf(s->message, sizeof s->message, fmt, ap);
+    s->is_cut = s->is_cut || strncmp(s->message, "IO error", 8) == 0;
     return 1;
 }
 
@@ -121,13 +126,15 @@ static int tiff_open(struct tiff *t, struct tiff_source *source)
         FAIL(ERR_MEMORY, "%s: out of memory", t->file->name);
     TIFFOpenOptionsSetMaxSingleMemAlloc(options, (tmsize_t)image_memory_limit(t->file->n));
     TIFFOpenOptionsSetErrorHandlerExtR(options, on_error, source);
-    TIFFOpenOptionsSetWarningHandlerExtR(options, on_warning, NULL);
+    TIFFOpenOptionsSetWarningHandlerExtR(options, on_warning, source);
     t->source = source;
     t->handle =
         TIFFClientOpenExt(t->file->name, "r", source, source_read, source_write, source_seek,
                           source_close, source_size, source_map, source_unmap, options);
     if (!t->handle)
         FAIL(ERR_FORMAT, "%s: cannot be read as TIFF: %s", t->file->name, source->message);
+    if (source->is_cut)
+        FAIL(ERR_FORMAT, "%s: truncated TIFF: %s", t->file->name, source->message);
 out:
     if (options)
         TIFFOpenOptionsFree(options);
@@ -259,7 +266,7 @@ static inline uint8_t sample8(const uint8_t *row, size_t i, unsigned bits)
         return (uint8_t)(wide >> 8);
     }
     shift = 8 - bits - (i * bits) % 8;
-    return (uint8_t)(((row[i * bits / 8] >> shift) & ((1U << bits) - 1)) * spread[bits]);
+    return (uint8_t)((((unsigned)row[i * bits / 8] >> shift) & ((1U << bits) - 1)) * spread[bits]);
 }
 
 static void unpack_palette(uint8_t *out, const uint8_t *row, size_t n, const struct tiff *t)
