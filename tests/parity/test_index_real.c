@@ -13,13 +13,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* stb_image declares a static function that it never defines; gcc says so at the end of the file */
+#pragma GCC diagnostic ignored "-Wunused-function"
 #define STB_IMAGE_IMPLEMENTATION
 #define STB_IMAGE_STATIC
-/* stb_image declares a static function that it never defines */
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wunused-function"
 #include <stb/stb_image.h>
-#pragma GCC diagnostic pop
 
 struct real {
     const char *folder;
@@ -138,7 +136,7 @@ static void kolektor(void **state)
 static void clinic_db(void **state)
 {
     (void)state;
-    check_real(&(struct real){.folder = "CVC-ClinicDB", .dataset = "ClinicDB"});
+    check_real(&(struct real){.folder = "CVC-ClinicDB", .dataset = "ClinicDB", .n_ignored = 1});
 }
 
 static void brain_mri(void **state)
