@@ -187,7 +187,7 @@ static double plain_pro_exact(const struct toy *t, const size_t *id, double limi
     return area / limit;
 }
 
-/* 200 passes; valid for ranges whose thresholds are exact multiples, as in the tests. */
+/* 200 passes; thresholds lo + i * step, which round to the same floats as numpy's in these cases. */
 static double plain_pro(const struct toy *t, const size_t *id, double limit)
 {
     float hi = next_lower(t, FLT_MAX);
