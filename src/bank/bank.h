@@ -1,0 +1,83 @@
+/*
+ * bank.h - the two-level memory bank: what queries are compared with.
+ *
+ * In:  feature shards of an auxiliary data set (features/).
+ * Out: store/bank/<dataset>/<key>/shard-NNNNN.h5, one per feature shard, and bank.h5, the whole.
+ * Entries are in item order whatever rank built them; per image the anomalous prototype comes first.
+ * A bank never changes after it was built; share it freely.
+ */
+#ifndef BANK_BANK_H
+#define BANK_BANK_H
+
+#include "config/config.h"
+#include "features/features.h"
+#include "ops/ops.h"
+#include "par/comm.h"
+#include "par/gather.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct bank {
+    size_t embed;          /* E */
+    size_t width;          /* D */
+    size_t n_image;        /* one entry an image */
+    float *image_keys;     /* [n_image, E], unit rows */
+    uint8_t *image_labels; /* [n_image] 1: anomalous */
+    int32_t *image_item;   /* [n_image] item each came from */
+    size_t n_pixel;        /* none to two entries an image */
+    float *pixel_keys;     /* [n_pixel, D], unit rows */
+    uint8_t *pixel_labels; /* [n_pixel] 1: anomalous region */
+    int32_t *source_item;  /* [n_pixel] item each came from */
+};
+
+/* Where the bank of a data set lies in the store. */
+struct bank_place {
+    const struct features *features; /* borrowed */
+    char *dir;                       /* store/bank/<dataset>/<key>, owned */
+    char key[HASH_HEX];
+    char *options; /* JSON, owned */
+    bool pools;    /* neighbour pooling */
+};
+
+/* Find the place; free with bank_place_free. Local. */
+int bank_plan(struct bank_place **out, const struct config *config,
+              const struct features *features);
+void bank_place_free(struct bank_place **place);
+
+/* Path of a shard, or of the whole bank; free with MEM_FREE. */
+int bank_shard_path(char **out, const struct bank_place *place, size_t shard);
+int bank_path(char **out, const struct bank_place *place);
+
+/* Is a readable shard (whole bank) of this key there? Local. */
+bool bank_has_shard(const struct bank_place *place, size_t shard);
+bool bank_is_whole(const struct bank_place *place);
+
+/*
+ * Build and write the shard that belongs to a feature shard. Local. Eq. of the paper: the image key is
+ * the unit class token; regional prototypes are the unit mean of the (neighbour-pooled, not
+ * normalised) patches whose resized mask is exactly 1 (anomalous) or exactly 0 (normal). Empty
+ * regions add no entry. An anomalous image without a mask file counts as all normal, as published.
+ */
+int bank_build_shard(const struct bank_place *place, size_t shard, struct ops *ops);
+
+/*
+ * Bring all shards to every rank in item order; rank r reads every size-th shard. Rank 0 writes
+ * bank.h5 when it is not there. Collective. Free with bank_free.
+ */
+int bank_gather(struct bank **out, const struct bank_place *place, struct comm *comm,
+                const struct gather_method *method);
+
+/* Read a bank file and check its contents: unit keys of one width, labels 0 or 1. Local. */
+int bank_load(struct bank **out, const char *path);
+
+/* Read the whole bank of a place, checking its key. Local. */
+int bank_open(struct bank **out, const struct bank_place *place);
+
+void bank_free(struct bank **bank);
+
+/* Entries with label 1. */
+size_t bank_anomalous(const uint8_t *labels, size_t n);
+
+#endif /* BANK_BANK_H */

@@ -1,0 +1,192 @@
+/* bank_io.c - banks and parts of banks as files. */
+#include "bank/bank_int.h"
+#include "base/err.h"
+#include "base/mem.h"
+#include "tensor/h5.h"
+
+#include <math.h>
+
+int bank_new(struct bank **out, size_t embed, size_t width, size_t n_image, size_t n_pixel)
+{
+    int rc = ERR_OK;
+    struct bank *b = NULL;
+    TRY(MEM_NEW(b, 1));
+    *b = (struct bank){.embed = embed, .width = width, .n_image = n_image, .n_pixel = n_pixel};
+    TRY(MEM_NEW(b->image_keys, n_image * embed));
+    TRY(MEM_NEW(b->image_labels, n_image));
+    TRY(MEM_NEW(b->image_item, n_image));
+    TRY(MEM_NEW(b->pixel_keys, n_pixel * width));
+    TRY(MEM_NEW(b->pixel_labels, n_pixel));
+    TRY(MEM_NEW(b->source_item, n_pixel));
+out:
+    if (rc)
+        bank_free(&b);
+    *out = b;
+    return rc;
+}
+
+void bank_free(struct bank **bank)
+{
+    struct bank *b = *bank;
+    if (!b)
+        return;
+    MEM_FREE(b->image_keys);
+    MEM_FREE(b->image_labels);
+    MEM_FREE(b->image_item);
+    MEM_FREE(b->pixel_keys);
+    MEM_FREE(b->pixel_labels);
+    MEM_FREE(b->source_item);
+    MEM_FREE(*bank);
+}
+
+size_t bank_anomalous(const uint8_t *labels, size_t n)
+{
+    size_t sum = 0;
+    for (size_t i = 0; i < n; i++)
+        sum += labels[i];
+    return sum;
+}
+
+static int write_array(struct h5 *f, const char *name, enum dtype dtype, const void *data,
+                       const size_t *dim, const char *meaning)
+{
+    struct tensor t = tensor_view(dtype, dim[1] ? 2 : 1, dim, data);
+    return h5_write(f, name, &t, meaning);
+}
+
+int bank_write(const struct bank *b, const char *path, const struct bank_place *place,
+               int64_t shard)
+{
+    int rc = ERR_OK;
+    struct h5 *f = NULL;
+    const size_t image[2] = {b->n_image, b->embed};
+    const size_t pixel[2] = {b->n_pixel, b->width};
+    const size_t image_list[2] = {b->n_image, 0};
+    const size_t pixel_list[2] = {b->n_pixel, 0};
+    TRY(h5_create(&f, path, BANK_SCHEMA, BANK_VERSION));
+    TRY(h5_put_text(f, "/", "key", place->key));
+    TRY(h5_put_text(f, "/", "features", place->features->key));
+    TRY(h5_put_text(f, "/", "weights", place->features->model.hash));
+    TRY(h5_put_text(f, "/", "options", place->options));
+    TRY(h5_put_text(f, "/", "dataset", place->features->manifest->name));
+    TRY(h5_put_i64(f, "/", "shard", shard));
+    TRY(write_array(f, "image_keys", DTYPE_F32, b->image_keys, image,
+                    "class tokens, unit rows, in item order"));
+    TRY(write_array(f, "image_labels", DTYPE_U8, b->image_labels, image_list,
+                    "1: anomalous image, 0: normal"));
+    TRY(write_array(f, "image_item", DTYPE_I32, b->image_item, image_list,
+                    "item of the data set each image key came from"));
+    TRY(write_array(f, "pixel_keys", DTYPE_F32, b->pixel_keys, pixel,
+                    "regional prototypes, unit rows; per item the anomalous one first"));
+    TRY(write_array(f, "pixel_labels", DTYPE_U8, b->pixel_labels, pixel_list,
+                    "1: anomalous region, 0: normal"));
+    TRY(write_array(f, "source_item", DTYPE_I32, b->source_item, pixel_list,
+                    "item of the data set each prototype came from"));
+    TRY(h5_commit(&f));
+out:
+    h5_close(&f);
+    return rc;
+}
+
+static int read_keys(struct h5 *f, const char *name, size_t *n, size_t *dim)
+{
+    int rc = ERR_OK;
+    int rank = 0;
+    size_t shape[TENSOR_MAX_RANK];
+    TRY(h5_expect_shape(f, name, 2, (size_t[]){H5_ANY, H5_ANY}));
+    TRY(h5_shape(f, name, &rank, shape));
+    *n = shape[0];
+    *dim = shape[1];
+out:
+    return rc;
+}
+
+static int read_list(struct h5 *f, const char *name, enum dtype dtype, size_t n, void *out)
+{
+    int rc = ERR_OK;
+    TRY(h5_expect_shape(f, name, 1, &n));
+    TRY(h5_read_rows(f, name, 0, n, dtype, out));
+out:
+    return rc;
+}
+
+static int check_content(const struct bank *b, const char *path)
+{
+    int rc = ERR_OK;
+    for (size_t i = 0; i < b->n_image; i++)
+        if (b->image_labels[i] > 1)
+            FAIL(ERR_FORMAT, "%s: image_labels[%zu] is %d, wanted 0 or 1", path, i,
+                 b->image_labels[i]);
+    for (size_t i = 0; i < b->n_pixel; i++)
+        if (b->pixel_labels[i] > 1)
+            FAIL(ERR_FORMAT, "%s: pixel_labels[%zu] is %d, wanted 0 or 1", path, i,
+                 b->pixel_labels[i]);
+    for (size_t i = 0; i < b->n_image * b->embed; i++)
+        if (!isfinite(b->image_keys[i]))
+            FAIL(ERR_FORMAT, "%s: image_keys holds a number that is not finite", path);
+    for (size_t i = 0; i < b->n_pixel * b->width; i++)
+        if (!isfinite(b->pixel_keys[i]))
+            FAIL(ERR_FORMAT, "%s: pixel_keys holds a number that is not finite", path);
+out:
+    return rc;
+}
+
+static int read_arrays(struct bank **out, struct h5 *f, const char *path)
+{
+    int rc = ERR_OK;
+    size_t n_image, embed, n_pixel, width;
+    struct bank *b;
+    *out = NULL;
+    TRY(read_keys(f, "image_keys", &n_image, &embed));
+    TRY(read_keys(f, "pixel_keys", &n_pixel, &width));
+    TRY(bank_new(out, embed, width, n_image, n_pixel));
+    b = *out;
+    TRY(h5_read_rows(f, "image_keys", 0, n_image, DTYPE_F32, b->image_keys));
+    TRY(h5_read_rows(f, "pixel_keys", 0, n_pixel, DTYPE_F32, b->pixel_keys));
+    TRY(read_list(f, "image_labels", DTYPE_U8, n_image, b->image_labels));
+    TRY(read_list(f, "pixel_labels", DTYPE_U8, n_pixel, b->pixel_labels));
+    TRY(read_list(f, "image_item", DTYPE_I32, n_image, b->image_item));
+    TRY(read_list(f, "source_item", DTYPE_I32, n_pixel, b->source_item));
+    TRY(check_content(b, path));
+out:
+    if (rc)
+        bank_free(out);
+    return rc;
+}
+
+int bank_load(struct bank **out, const char *path)
+{
+    int rc = ERR_OK;
+    struct h5 *f = NULL;
+    *out = NULL;
+    TRY(h5_open_schema(&f, path, BANK_SCHEMA, BANK_VERSION));
+    TRY(read_arrays(out, f, path));
+out:
+    h5_close(&f);
+    return rc;
+}
+
+int bank_read(struct bank **out, const char *path, const struct bank_place *place, int64_t shard)
+{
+    int rc = ERR_OK;
+    struct h5 *f = NULL;
+    int64_t stored = 0;
+    *out = NULL;
+    TRY(h5_open_schema(&f, path, BANK_SCHEMA, BANK_VERSION));
+    TRY(h5_expect_text(f, "key", place->key, "bank options and features"));
+    TRY(h5_get_i64(f, "/", "shard", &stored));
+    if (stored != shard)
+        FAIL(ERR_FORMAT, "%s: is part %lld, wanted %lld", path, (long long)stored,
+             (long long)shard);
+    TRY(read_arrays(out, f, path));
+    if ((*out)->embed != place->features->model.shape.embed ||
+        (*out)->width != place->features->model.shape.width)
+        FAIL(ERR_SHAPE, "%s: keys of %zu and %zu columns, the model has %zu and %zu", path,
+             (*out)->embed, (*out)->width, place->features->model.shape.embed,
+             place->features->model.shape.width);
+out:
+    h5_close(&f);
+    if (rc)
+        bank_free(out);
+    return rc;
+}

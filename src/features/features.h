@@ -1,0 +1,110 @@
+/*
+ * features.h - extraction and the feature store: every image goes through the encoder exactly once.
+ *
+ * In:  struct manifest (datasets/), struct weights (clip/), the configuration.
+ * Out: store/features/<dataset>/<key>/shard-NNNNN.h5, each a fixed range of items.
+ *
+ * The key is a hash over the weights' bytes, the manifest with the content of every image and mask, and
+ * the options that features depend on: equal keys mean equal features. Shards are cut by item index,
+ * never by rank.
+ */
+#ifndef FEATURES_FEATURES_H
+#define FEATURES_FEATURES_H
+
+#include "base/hash.h"
+#include "clip/clip.h"
+#include "config/config.h"
+#include "datasets/datasets.h"
+#include "ops/ops.h"
+#include "par/comm.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* What a model contributes to keys and shapes; made once by model_info. */
+struct model_info {
+    struct clip_shape shape;
+    char hash[HASH_HEX]; /* of the file's bytes */
+};
+
+/* The features of one data set: where they lie and how they are cut. */
+struct features {
+    const struct manifest *manifest; /* borrowed */
+    char *dir;                       /* store/features/<dataset>/<key>, owned */
+    char key[HASH_HEX];
+    char manifest_hash[HASH_HEX];
+    struct model_info model;
+    char *options;          /* the configuration behind the key, JSON, owned */
+    struct hash *item_hash; /* [n_items] of image and mask content, owned */
+    size_t shard_items;
+    size_t n_shards;
+    size_t image_size; /* S */
+    size_t grid;       /* G */
+    enum dtype dtype;
+    bool skips; /* unreadable items are skipped, not fatal */
+};
+
+/* Open the weights of the configuration and hash them (on rank 0). Collective. */
+int model_info(struct model_info *out, struct comm *comm, const struct config *config);
+
+/*
+ * Hash a data set's files (spread over ranks, remembered in store/hashes/ by size and time) and find
+ * its place in the store. Collective. A missing file is ERR_IO, or a bad item when the configuration
+ * skips those. Free with features_free.
+ */
+int features_plan(struct features **out, struct comm *comm, const struct config *config,
+                  const struct model_info *model, const struct manifest *manifest);
+void features_free(struct features **features);
+
+/* Items [first, first + n) of a shard. */
+void features_range(const struct features *f, size_t shard, size_t *first, size_t *n);
+
+/* Where a shard lies; free with MEM_FREE. */
+int features_shard_path(char **out, const struct features *f, size_t shard);
+
+/*
+ * Is a whole shard of this key there? A damaged one, one of another key, or one with skipped items
+ * when skipping is not allowed, counts as absent and *why (static text) says so. Local.
+ */
+bool features_has_shard(const struct features *f, size_t shard, const char **why);
+
+/* Runs images through the encoder; one per rank. */
+struct extractor;
+
+/* Load the weights into the kernels. Free with extractor_free. */
+int extractor_new(struct extractor **out, struct ops *ops, const struct config *config);
+void extractor_free(struct extractor **extractor);
+
+/*
+ * Decode, encode and write one shard, atomically. Local. A bad item (unreadable image or mask, mask
+ * of another size) is an error that names the file, or is recorded in the shard when f->skips.
+ * ERR_STOPPED when a stop was requested: nothing is written.
+ */
+int extractor_run(struct extractor *extractor, const struct features *f, size_t shard);
+
+/* An open shard, read item by item so that memory stays small. */
+struct feature_shard {
+    const struct features *features; /* borrowed */
+    struct h5 *file;
+    size_t first, n;
+    uint8_t *label;    /* [n] 1: anomalous */
+    uint8_t *has_mask; /* [n] 1: the item names a mask */
+    uint8_t *skipped;  /* [n] 1: the item could not be read, its rows are zero */
+    uint8_t *bits;     /* room for one packed mask */
+};
+
+/* Open and check a shard. Free with feature_shard_close. */
+int feature_shard_open(struct feature_shard *out, const struct features *f, size_t shard);
+void feature_shard_close(struct feature_shard *s);
+
+/* Item `row` of the shard as float32; any output may be NULL: cls [E], patch [N, D]. */
+int feature_shard_read(struct feature_shard *s, size_t row, float *cls, float *patch);
+
+/* The mask of item `row`: on the grid [G, G], share of defect by bilinear resize; and [S, S] of 0/1. */
+int feature_shard_mask(struct feature_shard *s, size_t row, float *mask_patch, uint8_t *mask);
+
+/* Why item `row` was skipped; free with MEM_FREE. */
+int feature_shard_reason(struct feature_shard *s, size_t row, char **out);
+
+#endif /* FEATURES_FEATURES_H */

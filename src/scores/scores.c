@@ -1,0 +1,235 @@
+/* scores.c - retrieval, maps and image scores. See scores.h. */
+#include "scores/scores.h"
+
+#include "base/err.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "par/cores.h"
+#include "scores/scores_int.h"
+
+#include <string.h>
+
+/* One level of the bank: packed keys and their labels as numbers. */
+struct level {
+    struct linear *keys;
+    float *anomalous; /* [n] */
+};
+
+struct retriever {
+    struct ops *ops; /* borrowed */
+    struct level image;
+    struct level pixel;
+};
+
+static int pack_level(struct level *out, struct ops *ops, const float *keys, const uint8_t *labels,
+                      size_t n, size_t dim)
+{
+    int rc = ERR_OK;
+    float *host = NULL;
+    const struct linear_spec spec = {.n_in = dim, .n_out = n, .weight = keys};
+    TRY(MEM_NEW(host, n));
+    for (size_t i = 0; i < n; i++)
+        host[i] = labels[i] ? 1.0F : 0.0F;
+    TRY(linear_pack(ops, &out->keys, &spec));
+    TRY(ops_alloc(ops, &out->anomalous, n));
+    TRY(ops_upload(ops, out->anomalous, host, n));
+out:
+    MEM_FREE(host);
+    return rc;
+}
+
+int retriever_new(struct retriever **out, struct ops *ops, const struct bank *bank)
+{
+    int rc = ERR_OK;
+    struct retriever *r = NULL;
+    if (!bank->n_image || !bank->n_pixel)
+        FAIL(ERR_SHAPE, "a memory bank with %zu image and %zu pixel entries cannot be searched",
+             bank->n_image, bank->n_pixel);
+    TRY(MEM_NEW(r, 1));
+    r->ops = ops;
+    TRY(pack_level(&r->image, ops, bank->image_keys, bank->image_labels, bank->n_image,
+                   bank->embed));
+    TRY(pack_level(&r->pixel, ops, bank->pixel_keys, bank->pixel_labels, bank->n_pixel,
+                   bank->width));
+out:
+    if (rc)
+        retriever_free(&r);
+    *out = r;
+    return rc;
+}
+
+void retriever_free(struct retriever **retriever)
+{
+    struct retriever *r = *retriever;
+    if (!r)
+        return;
+    linear_free(r->ops, &r->image.keys);
+    linear_free(r->ops, &r->pixel.keys);
+    ops_drop(r->ops, &r->image.anomalous);
+    ops_drop(r->ops, &r->pixel.anomalous);
+    MEM_FREE(*retriever);
+}
+
+int scores_plan(struct score_place **out, const struct config *config, const char *variant,
+                const struct bank_place *train, const struct features *test)
+{
+    int rc = ERR_OK;
+    struct hasher *h = NULL;
+    struct score_place *p = NULL;
+    TRY(MEM_NEW(p, 1));
+    p->variant = variant;
+    p->train = train;
+    p->test = test;
+    p->options = (struct score_options){.tau = (float)config->tau,
+                                        .top = config->top,
+                                        .k = config->k,
+                                        .is_sum = config->fusion == FUSION_SUM,
+                                        .sigma = config->sigma,
+                                        .pools = config->neighbour_pool};
+    TRY(config_stage_text(&p->options_text, config, IN_SCORES));
+    TRY(hasher_new(&h));
+    hasher_add_text(h, SCORES_SCHEMA);
+    hasher_add(h, &(int){SCORES_VERSION}, sizeof(int));
+    hasher_add_text(h, variant);
+    hasher_add_text(h, train->key);
+    hasher_add_text(h, test->key);
+    hasher_add_text(h, p->options_text);
+    hash_hex(p->key, hasher_finish(&h));
+    TRY(str_make(&p->dir, "%s/scores/%s/%s/%s/%s", config->store, variant,
+                 train->features->manifest->name, test->manifest->name, p->key));
+out:
+    if (rc)
+        score_place_free(&p);
+    *out = p;
+    return rc;
+}
+
+void score_place_free(struct score_place **place)
+{
+    if (!*place)
+        return;
+    MEM_FREE((*place)->dir);
+    MEM_FREE((*place)->options_text);
+    MEM_FREE(*place);
+}
+
+int score_map(struct ops *ops, const float *mass, size_t grid, size_t side, double sigma,
+              float *map)
+{
+    int rc = ERR_OK;
+    TRY(ops_upsample(ops, mass, 1, grid, side, map));
+    TRY(ops_smooth(ops, map, 1, side, sigma));
+out:
+    return rc;
+}
+
+/* Put the k-th largest value at place k-1 and all larger ones before it (Hoare's selection). */
+static void select_largest(float *x, size_t n, size_t k)
+{
+    size_t low = 0;
+    size_t high = n - 1;
+    while (low < high) {
+        float pivot = x[low + (high - low) / 2];
+        size_t i = low;
+        size_t j = high;
+        for (;;) {
+            float swap;
+            while (x[i] > pivot)
+                i++;
+            while (x[j] < pivot)
+                j--;
+            if (i >= j)
+                break;
+            swap = x[i];
+            x[i++] = x[j];
+            x[j--] = swap;
+        }
+        if (k - 1 <= j)
+            high = j;
+        else
+            low = j + 1;
+    }
+}
+
+float score_image(const struct score_options *o, float y_cls, const float *map, size_t n,
+                  float *scratch)
+{
+    size_t k = (size_t)((double)n * o->top);
+    double sum = 0;
+    double top;
+    k = k < 1 ? 1 : k; /* a share under one pixel: the largest alone */
+    memcpy(scratch, map, n * sizeof *map);
+    select_largest(scratch, n, k);
+    for (size_t i = 0; i < k; i++)
+        sum += (double)scratch[i];
+    top = sum / (double)k;
+    return (float)(o->is_sum ? top + (double)y_cls : (1 - o->k) * top + o->k * (double)y_cls);
+}
+
+/* Memory for one item at a time. */
+struct bench {
+    float *cls, *patch, *pooled, *map, *scratch;
+};
+
+static int score_item(const struct score_place *p, struct feature_shard *s, size_t row,
+                      struct retriever *r, struct bench *w, struct scores *out)
+{
+    int rc = ERR_OK;
+    const struct clip_shape *shape = &p->test->model.shape;
+    size_t grid = p->test->grid;
+    size_t side = p->test->image_size;
+    float *mass = out->mass + row * out->n_patch;
+    float *query = p->options.pools ? w->pooled : w->patch;
+    out->skipped[row] = s->skipped[row];
+    if (s->skipped[row])
+        return ERR_OK;
+    TRY(feature_shard_read(s, row, w->cls, w->patch));
+    TRY(ops_unit(r->ops, w->cls, 1, shape->embed));
+    TRY(ops_retrieve(r->ops, r->image.keys, w->cls, 1, r->image.anomalous, p->options.tau,
+                     &out->y_cls[row]));
+    if (p->options.pools)
+        TRY(ops_pool(r->ops, w->patch, grid, shape->width, w->pooled));
+    TRY(ops_unit(r->ops, query, grid * grid, shape->width));
+    TRY(ops_retrieve(r->ops, r->pixel.keys, query, grid * grid, r->pixel.anomalous, p->options.tau,
+                     mass));
+    TRY(score_map(r->ops, mass, grid, side, p->options.sigma, w->map));
+    out->score[row] = score_image(&p->options, out->y_cls[row], w->map, side * side, w->scratch);
+out:
+    return rc;
+}
+
+int scores_build_shard(const struct score_place *place, size_t shard, struct retriever *retriever)
+{
+    int rc = ERR_OK;
+    const struct features *f = place->test;
+    size_t n_patch = f->grid * f->grid;
+    size_t n_px = f->image_size * f->image_size;
+    struct feature_shard s = {0};
+    struct scores *out = NULL;
+    struct bench w = {0};
+    char *path = NULL;
+    TRY(feature_shard_open(&s, f, shard));
+    TRY(scores_new(&out, s.n, n_patch));
+    TRY(MEM_NEW(w.cls, f->model.shape.embed));
+    TRY(MEM_NEW(w.patch, n_patch * f->model.shape.width));
+    TRY(MEM_NEW(w.pooled, n_patch * f->model.shape.width));
+    TRY(MEM_NEW(w.map, n_px));
+    TRY(MEM_NEW(w.scratch, n_px));
+    for (size_t i = 0; i < s.n; i++) {
+        if (stop_requested())
+            FAIL(ERR_STOPPED, "stopped while scoring");
+        TRY(score_item(place, &s, i, retriever, &w, out));
+    }
+    TRY(scores_shard_path(&path, place, shard));
+    TRY(scores_write(out, path, place, (int64_t)shard));
+out:
+    feature_shard_close(&s);
+    scores_free(&out);
+    MEM_FREE(w.cls);
+    MEM_FREE(w.patch);
+    MEM_FREE(w.pooled);
+    MEM_FREE(w.map);
+    MEM_FREE(w.scratch);
+    MEM_FREE(path);
+    return rc;
+}
