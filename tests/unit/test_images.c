@@ -19,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <zlib.h>
 
 static const size_t sides[] = {11, 24, 36};
 enum { N_SIDES = 3, MAX_FILE = 1 << 20 };
@@ -276,7 +277,7 @@ static void claims_beyond_the_limits_are_refused(void **state)
     MEM_FREE(bytes);
 }
 
-/* A copy with a few bytes changed, sometimes cut, and PNG checksums left wrong or not by chance. */
+/* A copy with a few bytes changed, sometimes cut. */
 static size_t mutate(char *to, const char *from, size_t n, uint64_t seed)
 {
     size_t n_changes = 1 + rng_below(seed, 0, 6);
@@ -288,6 +289,24 @@ static size_t mutate(char *to, const char *from, size_t n, uint64_t seed)
         to[at] = (char)rng_below(seed, 3 * i + 3, 256);
     }
     return rng_below(seed, 100, 8) ? n : rng_below(seed, 101, n + 1);
+}
+
+/* Make the checksums of a changed PNG right again, so that the change reaches the decoder. */
+static void repair_png(char *bytes, size_t n)
+{
+    uint8_t *p = (uint8_t *)bytes;
+    size_t at = 8;
+    while (at + 12 <= n) {
+        size_t length = (size_t)p[at] << 24 | (size_t)p[at + 1] << 16 | (size_t)p[at + 2] << 8 |
+                        (size_t)p[at + 3];
+        uint32_t sum;
+        if (length > n - at - 12)
+            return;
+        sum = (uint32_t)crc32(0, p + at + 4, (uInt)length + 4);
+        for (size_t i = 0; i < 4; i++)
+            p[at + 8 + length + i] = (uint8_t)(sum >> (24 - 8 * i));
+        at += 12 + length;
+    }
 }
 
 /* Whatever the bytes: an image that can be used, or an error with the name. $MRAD_FUZZ sets rounds. */
@@ -311,6 +330,8 @@ static void mutated_files_never_crash(void **state)
             size_t left;
             CHECK_OK(MEM_NEW(copy, n));
             left = mutate(copy, bytes, n, 1000000 * (i + 1) + round);
+            if (round % 4 && strcmp(path_ext(e.names.name[i]), ".png") == 0)
+                repair_png(copy, left);
             if (image_decode(&image, (uint8_t *)copy, left, "x.img") == ERR_OK) {
                 CHECK_OK(image_resize_rgb(rgb, &image, 16));
                 CHECK_OK(image_mask(rgb, &image, 16));
