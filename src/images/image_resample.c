@@ -99,8 +99,8 @@ static inline uint8_t round_sum(int32_t sum)
 }
 
 /*
- * The compiler makes one version for AVX2 and one for any x86-64, the loader picks: without AVX2's (or
- * SSE4's) 32-bit multiplication these loops take at least twice as long. Sums are integers, so that both
+ * The compiler makes one version for AVX2 and one for any x86-64, the loader picks: without AVX2's
+ * 32-bit multiplication these loops take at least twice as long. Sums are integers, so that both
  * versions give the same bits.
  */
 #if defined(__x86_64__) && defined(__GNUC__)

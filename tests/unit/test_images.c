@@ -198,6 +198,8 @@ static int decode(const void *bytes, size_t n)
 {
     struct image image;
     int rc = image_decode(&image, bytes, n, "x.img");
+    if (rc != ERR_OK)
+        assert_null(image.pixels); /* on failure the image is empty */
     image_free(&image);
     return rc;
 }
@@ -240,6 +242,10 @@ static void damage_is_named(void **state)
     MEM_FREE(bytes);
     fixture_read("rgb_420.jpg", &bytes, &n);
     CHECK_FAILS(decode(bytes, n - 2), ERR_FORMAT, "truncated JPEG: no end marker");
+    for (size_t i = 0; i + 21 <= n; i++)
+        if (!memcmp(bytes + i, "\xff\xc4", 2))
+            memset(bytes + i + 5, 17, 16); /* 272 codes, and 256 is the most */
+    CHECK_FAILS(decode(bytes, n), ERR_FORMAT, "damaged JPEG: Huffman tables");
     MEM_FREE(bytes);
     fixture_read("rgb_raw.tif", &bytes, &n);
     CHECK_FAILS(decode(bytes, n / 2), ERR_FORMAT, "TIFF");
