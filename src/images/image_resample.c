@@ -2,8 +2,8 @@
  * image_resample.c - resizing of 8-bit pixels, equal to Pillow's to the last bit.
  *
  * Two passes, rows first. The filter is widened by the scale when the image shrinks (antialiasing).
- * Weights are computed in double, normalised to sum 1 and rounded to fixed point; each pass rounds its
- * sums to 8 bits. The order of operations is part of the result: do not rearrange.
+ * Weights are computed in double, normalised to sum 1 and rounded to fixed point; each pass rounds
+ * its sums to 8 bits. The order of operations is part of the result: do not rearrange.
  */
 #include "images/image_int.h"
 
@@ -112,8 +112,8 @@ static inline uint8_t round_sum(int32_t sum)
 enum { GROUP = 4 }; /* taps that are summed side by side */
 
 /*
- * Sum of count taps of one output; inlined with a constant number of channels so that the inner loop
- * is a few vector operations.
+ * Sum of count taps of one output; inlined with a constant number of channels so that the inner
+ * loop is a few vector operations.
  */
 static inline void dot(uint8_t *out, const uint8_t *p, const int32_t *weight, size_t count,
                        const size_t channels)

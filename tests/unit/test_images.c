@@ -1,6 +1,6 @@
 /*
- * Unit tests of images/: every fixture against the pixels that Pillow makes of it, damaged and hostile
- * files, PNG writing, and the images of shared/golden/tiny.
+ * Unit tests of images/: every fixture against the pixels that Pillow makes of it, damaged and
+ * hostile files, PNG writing, and the images of shared/golden/tiny.
  */
 #include "check.h"
 
@@ -283,20 +283,6 @@ static void claims_beyond_the_limits_are_refused(void **state)
     MEM_FREE(bytes);
 }
 
-/* A copy with a few bytes changed, sometimes cut. */
-static size_t mutate(char *to, const char *from, size_t n, uint64_t seed)
-{
-    size_t n_changes = 1 + rng_below(seed, 0, 6);
-    size_t head = n < 200 ? n : 200;
-    memcpy(to, from, n);
-    for (size_t i = 0; i < n_changes; i++) {
-        bool at_head = rng_below(seed, 3 * i + 1, 2);
-        size_t at = rng_below(seed, 3 * i + 2, at_head ? head : n);
-        to[at] = (char)rng_below(seed, 3 * i + 3, 256);
-    }
-    return rng_below(seed, 100, 8) ? n : rng_below(seed, 101, n + 1);
-}
-
 /* Make the checksums of a changed PNG right again, so that the change reaches the decoder. */
 static void repair_png(char *bytes, size_t n)
 {
@@ -315,7 +301,53 @@ static void repair_png(char *bytes, size_t n)
     }
 }
 
-/* Whatever the bytes: an image that can be used, or an error with the name. $MRAD_FUZZ sets rounds. */
+/* A PNG of one pixel that brings 64 MiB of data: refused by the memory it would take. */
+static void a_png_bomb_is_refused(void **state)
+{
+    const size_t n_raw = (size_t)64 << 20;
+    const size_t n_room = (size_t)1 << 20;
+    static const uint8_t head[] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n', 0, 0, 0,
+                                   13,   'I', 'H', 'D', 'R',  0,    0,    0,    1, 0, 0,
+                                   0,    1,   8,   0,   0,    0,    0,    0,    0, 0, 0};
+    uint8_t *raw = NULL;
+    char *png = NULL;
+    uLongf n_packed = n_room - 100;
+    size_t n = sizeof head;
+    (void)state;
+    CHECK_OK(MEM_NEW(raw, n_raw));
+    CHECK_OK(MEM_NEW(png, n_room));
+    memcpy(png, head, sizeof head);
+    assert_int_equal(compress2((Bytef *)png + n + 8, &n_packed, raw, n_raw, 9), Z_OK);
+    for (size_t i = 0; i < 4; i++)
+        png[n + i] = (char)(n_packed >> (24 - 8 * i));
+    memcpy(png + n + 4, "IDAT", 4);
+    n += 12 + n_packed;
+    memcpy(png + n, "\0\0\0\0IEND", 8);
+    n += 12;
+    repair_png(png, n);
+    CHECK_FAILS(decode(png, n), ERR_FORMAT, "cannot be decoded: outofmem");
+    MEM_FREE(raw);
+    MEM_FREE(png);
+}
+
+/* A copy with a few bytes changed, sometimes cut. */
+static size_t mutate(char *to, const char *from, size_t n, uint64_t seed)
+{
+    size_t n_changes = 1 + rng_below(seed, 0, 6);
+    size_t head = n < 200 ? n : 200;
+    memcpy(to, from, n);
+    for (size_t i = 0; i < n_changes; i++) {
+        bool at_head = rng_below(seed, 3 * i + 1, 2);
+        size_t at = rng_below(seed, 3 * i + 2, at_head ? head : n);
+        to[at] = (char)rng_below(seed, 3 * i + 3, 256);
+    }
+    return rng_below(seed, 100, 8) ? n : rng_below(seed, 101, n + 1);
+}
+
+/*
+ * Whatever the bytes: an image that can be used, or an error with the name. $MRAD_FUZZ sets
+ * rounds.
+ */
 static void mutated_files_never_crash(void **state)
 {
     const char *more = getenv("MRAD_FUZZ");
@@ -493,6 +525,7 @@ int main(void)
         cmocka_unit_test(truncated_files_are_refused),
         cmocka_unit_test(damage_is_named),
         cmocka_unit_test(claims_beyond_the_limits_are_refused),
+        cmocka_unit_test(a_png_bomb_is_refused),
         cmocka_unit_test(mutated_files_never_crash),
         cmocka_unit_test(written_png_reads_back),
         cmocka_unit_test(sides_are_checked),
