@@ -1,4 +1,6 @@
-/* image_decode.c - see images.h: which decoder takes a file, limits, and the life of struct image. */
+/*
+ * image_decode.c - see images.h: which decoder takes a file, limits, and the life of struct image.
+ */
 #include "images/image_int.h"
 
 #include "base/err.h"

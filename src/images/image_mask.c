@@ -4,7 +4,9 @@
 #include "base/err.h"
 #include "base/mem.h"
 
-/* Is the pixel's grey value above zero? The weights are ITU-R 601 in 16-bit fixed point, rounded. */
+/*
+ * Is the pixel's grey value above zero? The weights are ITU-R 601 in 16-bit fixed point, rounded.
+ */
 static bool is_defect(const uint8_t *p, enum image_mode mode)
 {
     switch (mode) {

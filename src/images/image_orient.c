@@ -8,8 +8,8 @@
 
 /*
  * Orientations: 2 mirrored, 3 turned by 180 degrees, 4 upside down, 5 to 8 the same four of the
- * transposed image. Each is "transpose or not, then reverse x or not, y or not" on the way back from
- * a target pixel to its source.
+ * transposed image. Each is "transpose or not, then reverse x or not, y or not" on the way back
+ * from a target pixel to its source.
  */
 static void source_of(size_t *sx, size_t *sy, const struct image *in, unsigned orientation)
 {

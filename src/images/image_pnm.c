@@ -1,4 +1,6 @@
-/* image_pnm.c - binary PNM: P4 (1 bit), P5 (grey) and P6 (RGB) with any maximum, scaled as Pillow. */
+/*
+ * image_pnm.c - binary PNM: P4 (1 bit), P5 (grey) and P6 (RGB) with any maximum, scaled as Pillow.
+ */
 #include "images/image_int.h"
 
 #include "base/err.h"
@@ -11,7 +13,10 @@ static bool is_space(uint8_t c)
     return c == ' ' || (c >= '\t' && c <= '\r');
 }
 
-/* The next number of the header; the one space after it is taken too. Comments run to a line's end. */
+/*
+ * The next number of the header; the one space after it is taken too. Comments run to a line's
+ * end.
+ */
 static int read_number(size_t *value, size_t *at, const struct image_bytes *file)
 {
     int rc = ERR_OK;

@@ -108,6 +108,26 @@ out:
     return rc;
 }
 
+/*
+ * Huffman tables: each is a byte, 16 counts and as many symbols as the counts sum up to. stb_image
+ * writes past its 256 entries when they claim more.
+ */
+static bool jpeg_tables_are_sound(const uint8_t *segment, uint32_t length)
+{
+    uint32_t at = 2;
+    while (at < length) {
+        uint32_t n_symbols = 0;
+        if (length - at < 17)
+            return false;
+        for (size_t i = 1; i <= 16; i++)
+            n_symbols += segment[at + i];
+        if (n_symbols > 256 || n_symbols > length - at - 17)
+            return false;
+        at += 17 + n_symbols;
+    }
+    return true;
+}
+
 /* Entropy-coded data needs no special care: in it FF is followed by 00 or a restart marker. */
 int image_probe_jpeg(struct image_header *out, const struct image_bytes *file)
 {
@@ -130,6 +150,8 @@ int image_probe_jpeg(struct image_header *out, const struct image_bytes *file)
                  at);
         if (jpeg_is_frame(marker))
             TRY(jpeg_frame(out, file->at + at, length, file));
+        if (marker == 0xC4 && !jpeg_tables_are_sound(file->at + at, length))
+            FAIL(ERR_FORMAT, "%s: damaged JPEG: Huffman tables at byte %zu", file->name, at);
         at += length;
     }
 out:

@@ -7,9 +7,17 @@
 #include <limits.h>
 #include <string.h>
 
+/*
+ * The largest block that the image being decoded can need. stb_image inflates all data that a PNG
+ * brings, however few pixels its header announces; only the allocator can stop it.
+ */
+static _Thread_local size_t stb_limit;
+
 static void *stb_malloc(size_t n)
 {
     unsigned char *block = NULL;
+    if (n > stb_limit)
+        return NULL;
     if (MEM_NEW(block, n) != ERR_OK)
         err_clear(); /* stb_image reports it in its own words */
     return block;
@@ -54,6 +62,8 @@ int image_stb_decode(struct image *out, const struct image_header *header,
     int want = (int)image_pixel_bytes(header->mode);
     uint8_t *pixels = NULL;
     BUG_ON(file->n > INT_MAX);
+    /* 8 bytes of a pixel in RGBA with 16 bits, twice that because buffers grow by doubling */
+    stb_limit = ((size_t)16 << 20) + 2 * file->n + 16 * header->width * header->height;
     if (header->mode == IMAGE_GREY16)
         pixels = (uint8_t *)stbi_load_16_from_memory(file->at, (int)file->n, &w, &h, &channels, 1);
     else

@@ -1,8 +1,9 @@
 /*
  * image_tiff.c - TIFF through libtiff: first page, strips or tiles, pixels as Pillow reads them.
  *
- * The file lies in memory, libtiff reads it from there and may allocate no more than the file's size
- * justifies. Rows of a chunk (strip or tile) are unpacked to 8-bit samples, 16-bit grey stays.
+ * The file lies in memory, libtiff reads it from there and may allocate no more than the file's
+ * size justifies. Rows of a chunk (strip or tile) are unpacked to 8-bit samples, 16-bit grey
+ * stays.
  */
 #include "images/image_int.h"
 

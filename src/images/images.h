@@ -2,11 +2,10 @@
  * images.h - from image and mask files to what the encoder and the metrics read.
  *
  * In:  PNG, JPEG, BMP, TGA, GIF (first frame), PNM (binary) and TIFF (first page) files.
- * Out: struct image, pixels in the file's own mode; from it an RGB square of the encoder's size, its
- *      normalised float input, or a 0/1 mask.
- * Pixels equal those of Pillow 9.4 except where docs/IMAGES.md (also docs/FORMATS.md, section
- * "Images") says otherwise: the JPEG decoder rounds differently, and 16-bit grey is scaled to 8 bits
- * by its high byte where Pillow clips it.
+ * Out: struct image, pixels in the file's own mode; from it an RGB square of the encoder's size,
+ *      its normalised float input, or a 0/1 mask.
+ * Pixels equal those of Pillow 9.4 except where docs/IMAGES.md says otherwise: the JPEG decoder
+ * rounds differently, and 16-bit grey is scaled to 8 bits by its high byte where Pillow clips it.
  *
  *     struct image image = {0};
  *     TRY(image_load(&image, "part.png"));
@@ -45,10 +44,10 @@ struct image {
 size_t image_pixel_bytes(enum image_mode mode);
 
 /*
- * Decode a file in its own mode. The content decides the format, not the name. Free with image_free;
- * on failure *out is empty. ERR_IO when the file cannot be read, ERR_FORMAT when it is larger than
- * 1 GiB, has no pixels, more than 2^28 pixels or more than its size can hold, is truncated, damaged
- * or of an unknown kind; the message names the path and the reason. ERR_MEMORY.
+ * Decode a file in its own mode. The content decides the format, not the name. Free with
+ * image_free; on failure *out is empty. ERR_IO when the file cannot be read, ERR_FORMAT when it is
+ * larger than 1 GiB, has no pixels, more than 2^28 pixels or more than its size can hold, is
+ * truncated, damaged or of an unknown kind; the message names the path and the reason. ERR_MEMORY.
  */
 int image_load(struct image *out, const char *path);
 
@@ -66,21 +65,22 @@ void image_free(struct image *image);
 int image_resize_rgb(uint8_t *rgb, const struct image *image, size_t side);
 
 /*
- * input [3, side, side] from rgb [side, side, 3]: (x / 255 - mean) / std with CLIP's constants, every
- * step in float32, so that the bits equal those of numpy and torch.
+ * input [3, side, side] from rgb [side, side, 3]: (x / 255 - mean) / std with CLIP's constants,
+ * every step in float32, so that the bits equal those of numpy and torch.
  */
 void image_normalise(float *input, const uint8_t *rgb, size_t side);
 
 /*
- * mask [side, side] of 0 and 1. A pixel is defect when its grey value (Pillow's convert("L")) is not
- * zero; 0/255 is resized by Pillow's bilinear filter and cut above one half. In IMAGE_GREY16 every
- * value but 0 is defect. ERR_SHAPE when side is 0 or above 2^14. ERR_MEMORY.
+ * mask [side, side] of 0 and 1. A pixel is defect when its grey value (Pillow's convert("L")) is
+ * not zero; 0/255 is resized by Pillow's bilinear filter and cut above one half. In IMAGE_GREY16
+ * every value but 0 is defect. ERR_SHAPE when side is 0 or above 2^14. ERR_MEMORY.
  */
 int image_mask(uint8_t *mask, const struct image *image, size_t side);
 
 /*
- * Write 8-bit pixels [height, width, channels] as PNG (1 grey, 2 grey+alpha, 3 RGB, 4 RGBA). The file
- * appears whole or not at all. ERR_SHAPE for sizes that a PNG writer cannot take, ERR_IO, ERR_MEMORY.
+ * Write 8-bit pixels [height, width, channels] as PNG (1 grey, 2 grey+alpha, 3 RGB, 4 RGBA). The
+ * file appears whole or not at all. ERR_SHAPE for sizes that a PNG writer cannot take, ERR_IO,
+ * ERR_MEMORY.
  */
 int image_write_png(const char *path, const uint8_t *pixels, size_t width, size_t height,
                     size_t channels);

@@ -1,6 +1,6 @@
 /*
- * Unit tests of images/: every fixture against the pixels that Pillow makes of it, damaged and hostile
- * files, PNG writing, and the images of shared/golden/tiny.
+ * Unit tests of images/: every fixture against the pixels that Pillow makes of it, damaged and
+ * hostile files, PNG writing, and the images of shared/golden/tiny.
  */
 #include "check.h"
 
@@ -19,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <zlib.h>
 
 static const size_t sides[] = {11, 24, 36};
 enum { N_SIDES = 3, MAX_FILE = 1 << 20 };
@@ -197,6 +198,8 @@ static int decode(const void *bytes, size_t n)
 {
     struct image image;
     int rc = image_decode(&image, bytes, n, "x.img");
+    if (rc != ERR_OK)
+        assert_null(image.pixels); /* on failure the image is empty */
     image_free(&image);
     return rc;
 }
@@ -239,6 +242,10 @@ static void damage_is_named(void **state)
     MEM_FREE(bytes);
     fixture_read("rgb_420.jpg", &bytes, &n);
     CHECK_FAILS(decode(bytes, n - 2), ERR_FORMAT, "truncated JPEG: no end marker");
+    for (size_t i = 0; i + 21 <= n; i++)
+        if (!memcmp(bytes + i, "\xff\xc4", 2))
+            memset(bytes + i + 5, 17, 16); /* 272 codes, and 256 is the most */
+    CHECK_FAILS(decode(bytes, n), ERR_FORMAT, "damaged JPEG: Huffman tables");
     MEM_FREE(bytes);
     fixture_read("rgb_raw.tif", &bytes, &n);
     CHECK_FAILS(decode(bytes, n / 2), ERR_FORMAT, "TIFF");
@@ -276,7 +283,54 @@ static void claims_beyond_the_limits_are_refused(void **state)
     MEM_FREE(bytes);
 }
 
-/* A copy with a few bytes changed, sometimes cut, and PNG checksums left wrong or not by chance. */
+/* Make the checksums of a changed PNG right again, so that the change reaches the decoder. */
+static void repair_png(char *bytes, size_t n)
+{
+    uint8_t *p = (uint8_t *)bytes;
+    size_t at = 8;
+    while (at + 12 <= n) {
+        size_t length = (size_t)p[at] << 24 | (size_t)p[at + 1] << 16 | (size_t)p[at + 2] << 8 |
+                        (size_t)p[at + 3];
+        uint32_t sum;
+        if (length > n - at - 12)
+            return;
+        sum = (uint32_t)crc32(0, p + at + 4, (uInt)length + 4);
+        for (size_t i = 0; i < 4; i++)
+            p[at + 8 + length + i] = (uint8_t)(sum >> (24 - 8 * i));
+        at += 12 + length;
+    }
+}
+
+/* A PNG of one pixel that brings 64 MiB of data: refused by the memory it would take. */
+static void a_png_bomb_is_refused(void **state)
+{
+    const size_t n_raw = (size_t)64 << 20;
+    const size_t n_room = (size_t)1 << 20;
+    static const uint8_t head[] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n', 0, 0, 0,
+                                   13,   'I', 'H', 'D', 'R',  0,    0,    0,    1, 0, 0,
+                                   0,    1,   8,   0,   0,    0,    0,    0,    0, 0, 0};
+    uint8_t *raw = NULL;
+    char *png = NULL;
+    uLongf n_packed = n_room - 100;
+    size_t n = sizeof head;
+    (void)state;
+    CHECK_OK(MEM_NEW(raw, n_raw));
+    CHECK_OK(MEM_NEW(png, n_room));
+    memcpy(png, head, sizeof head);
+    assert_int_equal(compress2((Bytef *)png + n + 8, &n_packed, raw, n_raw, 9), Z_OK);
+    for (size_t i = 0; i < 4; i++)
+        png[n + i] = (char)(n_packed >> (24 - 8 * i));
+    memcpy(png + n + 4, "IDAT", 4);
+    n += 12 + n_packed;
+    memcpy(png + n, "\0\0\0\0IEND", 8);
+    n += 12;
+    repair_png(png, n);
+    CHECK_FAILS(decode(png, n), ERR_FORMAT, "cannot be decoded: outofmem");
+    MEM_FREE(raw);
+    MEM_FREE(png);
+}
+
+/* A copy with a few bytes changed, sometimes cut. */
 static size_t mutate(char *to, const char *from, size_t n, uint64_t seed)
 {
     size_t n_changes = 1 + rng_below(seed, 0, 6);
@@ -290,7 +344,10 @@ static size_t mutate(char *to, const char *from, size_t n, uint64_t seed)
     return rng_below(seed, 100, 8) ? n : rng_below(seed, 101, n + 1);
 }
 
-/* Whatever the bytes: an image that can be used, or an error with the name. $MRAD_FUZZ sets rounds. */
+/*
+ * Whatever the bytes: an image that can be used, or an error with the name. $MRAD_FUZZ sets
+ * rounds.
+ */
 static void mutated_files_never_crash(void **state)
 {
     const char *more = getenv("MRAD_FUZZ");
@@ -311,6 +368,8 @@ static void mutated_files_never_crash(void **state)
             size_t left;
             CHECK_OK(MEM_NEW(copy, n));
             left = mutate(copy, bytes, n, 1000000 * (i + 1) + round);
+            if (round % 4 && strcmp(path_ext(e.names.name[i]), ".png") == 0)
+                repair_png(copy, left);
             if (image_decode(&image, (uint8_t *)copy, left, "x.img") == ERR_OK) {
                 CHECK_OK(image_resize_rgb(rgb, &image, 16));
                 CHECK_OK(image_mask(rgb, &image, 16));
@@ -466,6 +525,7 @@ int main(void)
         cmocka_unit_test(truncated_files_are_refused),
         cmocka_unit_test(damage_is_named),
         cmocka_unit_test(claims_beyond_the_limits_are_refused),
+        cmocka_unit_test(a_png_bomb_is_refused),
         cmocka_unit_test(mutated_files_never_crash),
         cmocka_unit_test(written_png_reads_back),
         cmocka_unit_test(sides_are_checked),
