@@ -1,4 +1,4 @@
-/* dataset_folder.c - reading the folders of a raw data set, shared by all layouts. See dataset_int.h. */
+/* dataset_folder.c - reading the folders of raw data sets, for all layouts. See dataset_int.h. */
 #include "datasets/dataset_int.h"
 #include "datasets/manifest_int.h"
 

@@ -189,11 +189,12 @@ int dataset_index(struct manifest **out, struct index_report *report, const char
     int rc = ERR_OK;
     static const struct index_options defaults = {0};
     struct indexer ix = {.root = root, .options = options ? options : &defaults, .report = report};
-    const struct layout *layout;
+    const struct layout *layout = NULL;
     const char *name;
     *out = NULL;
     *report = (struct index_report){0};
     TRY(choose(&layout, &name, &ix, dataset));
+    BUG_ON(!layout);
     TRY(manifest_new(&ix.m, name, root));
     TRY(scan(&ix, layout));
     *out = ix.m;

@@ -55,10 +55,11 @@ struct manifest {
 };
 
 /*
- * Read meta.json; meta == NULL means ROOT/meta.json. No image is looked at. Free with manifest_free.
- * ERR_IO: cannot be read. ERR_CONFIG: not JSON. ERR_FORMAT: larger than 256 MiB, a key is missing or
- * of the wrong type, anomaly is not 0 or 1, the test split or one of its classes is empty, or an
- * image occurs twice in the test split; the message names file, split, class, entry and key.
+ * Read meta.json; meta == NULL means ROOT/meta.json. No image is looked at. Free *out with
+ * manifest_free. ERR_IO: cannot be read. ERR_CONFIG: not JSON. ERR_FORMAT: larger than 256 MiB, a
+ * key is missing or of the wrong type, anomaly is not 0 or 1, the test split or one of its classes
+ * is empty, or an image occurs twice in the test split; the message names file, split, class,
+ * entry and key.
  */
 int manifest_load(struct manifest **out, const char *name, const char *root, const char *meta);
 
@@ -93,8 +94,8 @@ struct class_count {
 int manifest_count(struct class_count **out, const struct manifest *m);
 
 /*
- * Look whether every image and mask of the test split is a regular file. *missing lists all that are
- * not, "PATH: why" in item order; the caller frees it (path_list_free) whatever is returned.
+ * Look whether every image and mask of the test split is a regular file. *missing lists all that
+ * are not, "PATH: why" in item order; the caller frees it (path_list_free) whatever is returned.
  * ERR_IO when the list is not empty; the message has the number and the first.
  */
 int manifest_check_files(const struct manifest *m, struct path_list *missing);
@@ -119,9 +120,9 @@ struct index_report {
 
 /*
  * Read the folder of a raw data set. dataset is a name or alias of dataset_list() in any case, or
- * "layout:NAME". Images meet masks by stem, never by position; within a class items are in byte order
- * of their paths. No file is written: see manifest_save. Caller frees *out (manifest_free) and
- * *report (index_report_free); the report is filled up to the failure when this fails.
+ * "layout:NAME". Images meet masks by stem, never by position; within a class items are in byte
+ * order of their paths. No file is written: see manifest_save. Caller frees *out (manifest_free)
+ * and *report (index_report_free); the report is filled up to the failure when this fails.
  * options == NULL: defaults.
  * ERR_USAGE: unknown dataset, or kolektor without mask_is_empty. ERR_IO: a folder cannot be read.
  * ERR_FORMAT: the folder has another layout, a class has no test image, masks are missing, or stems
@@ -136,7 +137,7 @@ int index_report_text(char **out, const struct index_report *report);
 /* Release the lists. */
 void index_report_free(struct index_report *report);
 
-/* Names, aliases and layouts dataset_index knows, as lines for help; caller frees *out (MEM_FREE). */
+/* The names and layouts dataset_index knows, as lines for help; caller frees *out (MEM_FREE). */
 int dataset_list(char **out);
 
 #endif /* DATASETS_DATASETS_H */

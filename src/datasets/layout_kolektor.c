@@ -4,8 +4,8 @@
  *     kosNN/PartN.jpg
  *     kosNN/PartN_label.bmp (or .png)
  *
- * Every part has a label image, so the pixels decide: a part is a defect where its label has a pixel
- * above zero.
+ * Every part has a label image, so the pixels decide: a part is a defect where its label has a
+ * pixel above zero.
  */
 #include "datasets/dataset_int.h"
 #include "datasets/manifest_int.h"

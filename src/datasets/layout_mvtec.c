@@ -5,8 +5,9 @@
  *     CLASS/test/{good,DEFECT}/NNN.png
  *     CLASS/ground_truth/DEFECT/NNN_mask.png
  *
- * "ok" is another word for good, and a mask may also be called NNN.*. A set without any ground_truth
- * folder has image labels only, unless its entry in the table of data sets says that it has masks.
+ * "ok" is another word for good, and a mask may also be called NNN.*. A set without any
+ * ground_truth folder has image labels only, unless its entry in the table of data sets says that
+ * it has masks.
  */
 #include "datasets/dataset_int.h"
 #include "datasets/manifest_int.h"

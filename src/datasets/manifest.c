@@ -163,7 +163,8 @@ static bool ends_in_head(const char *root, size_t root_len, const char *path, si
 
 /*
  * The published converters write ROOT/images/1.png with the root as it was given to them. Find a
- * head of path that repeats the end of root and whose rest leads to a file; *out stays NULL if none.
+ * head of path that repeats the end of root and whose rest leads to a file; if there is none, *out
+ * stays NULL.
  */
 static int strip_root(char **out, const char *root, const char *path)
 {
