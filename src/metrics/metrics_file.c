@@ -8,7 +8,11 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { NAME_MAX_BYTES = 512, SIDE_MAX = 16384 };
+/*
+ * Images are read some at a time: a file with chunks or compression across images would otherwise be
+ * unpacked anew for each of them.
+ */
+enum { NAME_MAX_BYTES = 512, SIDE_MAX = 16384, WINDOW_PX = 1 << 22 };
 
 /* One group of datasets: a class in layout (a), the whole file in layout (b). */
 struct source {
@@ -23,8 +27,12 @@ struct source {
     struct tensor score;    /* [n] F32 */
     struct tensor class_id; /* [n] I32, layout (b) */
     struct tensor flag;     /* [n] I32 `has_mask`, empty when there is none */
-    float *map;             /* [height, width] of one image */
-    uint8_t *mask;          /* [height, width] of one image */
+    size_t window;          /* images held at a time */
+    size_t first;           /* item of the first image held */
+    size_t n_held;
+    float *map;      /* [window, height, width] */
+    int32_t *number; /* [window, height, width] the mask as it is in the file */
+    uint8_t *mask;   /* [height, width] of one image */
 };
 
 static void source_release(struct source *s)
@@ -34,6 +42,7 @@ static void source_release(struct source *s)
     tensor_free(&s->class_id);
     tensor_free(&s->flag);
     MEM_FREE(s->map);
+    MEM_FREE(s->number);
     MEM_FREE(s->mask);
 }
 
@@ -97,6 +106,7 @@ static int source_open(struct source *s, struct h5 *f, const char *group)
 {
     int rc = ERR_OK;
     char full[NAME_MAX_BYTES];
+    size_t px;
     *s = (struct source){.f = f, .group = group};
     TRY(read_column(s, "label", DTYPE_I32, &s->label));
     TRY(check_flags(s, &s->label, "label"));
@@ -107,25 +117,55 @@ static int source_open(struct source *s, struct h5 *f, const char *group)
     }
     TRY(find_images(s, "map", &s->has_map));
     TRY(find_images(s, "mask", &s->has_mask));
+    px = s->height * s->width;
+    s->window = px && px < WINDOW_PX ? WINDOW_PX / px : 1;
+    if (s->window > s->n)
+        s->window = s->n;
     if (s->has_map)
-        TRY(MEM_NEW(s->map, s->height * s->width));
-    if (s->has_mask)
-        TRY(MEM_NEW(s->mask, s->height * s->width));
+        TRY(MEM_NEW(s->map, s->window * px));
+    if (s->has_mask) {
+        TRY(MEM_NEW(s->number, s->window * px));
+        TRY(MEM_NEW(s->mask, px));
+    }
 out:
     return rc;
+}
+
+/* Hold the images from item i on, unless that one is held. */
+static int hold(struct source *s, size_t i)
+{
+    int rc = ERR_OK;
+    char full[NAME_MAX_BYTES];
+    if (i >= s->first && i - s->first < s->n_held)
+        goto out;
+    s->first = i;
+    s->n_held = s->n - i < s->window ? s->n - i : s->window;
+    if (s->has_map)
+        TRY(h5_read_rows(s->f, dataset_name(full, s, "map"), i, s->n_held, DTYPE_F32, s->map));
+    if (s->has_mask)
+        TRY(h5_read_rows(s->f, dataset_name(full, s, "mask"), i, s->n_held, DTYPE_I32, s->number));
+out:
+    return rc;
+}
+
+/* The mask as bytes; what fits none becomes 255, which the set refuses by name. */
+static const uint8_t *mask_bytes(struct source *s, const int32_t *number)
+{
+    for (size_t p = 0; p < s->height * s->width; p++)
+        s->mask[p] = (uint8_t)(number[p] < 0 || number[p] > 255 ? 255 : number[p]);
+    return s->mask;
 }
 
 static int add_item(struct source *s, struct metric_set *set, size_t i)
 {
     int rc = ERR_OK;
-    char full[NAME_MAX_BYTES];
     bool masked = s->has_mask && (!s->flag.data || ((const int32_t *)s->flag.data)[i]);
-    if (s->has_map)
-        TRY(h5_read_rows(s->f, dataset_name(full, s, "map"), i, 1, DTYPE_F32, s->map));
-    if (masked)
-        TRY(h5_read_rows(s->f, dataset_name(full, s, "mask"), i, 1, DTYPE_U8, s->mask));
+    size_t at;
+    TRY(hold(s, i));
+    at = (i - s->first) * s->height * s->width;
     rc = metric_set_add(set, (uint8_t)((const int32_t *)s->label.data)[i],
-                        ((const float *)s->score.data)[i], s->map, masked ? s->mask : NULL);
+                        ((const float *)s->score.data)[i], s->has_map ? s->map + at : NULL,
+                        masked ? mask_bytes(s, s->number + at) : NULL);
     if (rc)
         err_prefix("%s: group '%s', item %zu: ", h5_path(s->f), s->group, i);
     TRY(rc);

@@ -258,6 +258,66 @@ static void bad_files_are_named(void **state)
     refused(place->path, ERR_FORMAT, "'screw/label' does not hold integers");
 }
 
+static void masks_of_other_types_are_not_cut_to_bytes(void **state)
+{
+    const struct place *place = *state;
+    struct content c;
+    struct h5 *f = NULL;
+    int32_t mask[N * PX] = {0};
+    fill(&c);
+    for (int turn = 0; turn < 2; turn++) {
+        mask[2 * PX + 6] = turn ? 256 : -1; /* as bytes these could pass for 0 */
+        CHECK_OK(h5_create(&f, place->path, "x", 1));
+        put(f, "screw/label", DTYPE_I32, 1, N, c.label);
+        put(f, "screw/score", DTYPE_F32, 1, N, c.score);
+        put(f, "screw/mask", DTYPE_I32, 3, N, mask);
+        CHECK_OK(h5_commit(&f));
+        refused(place->path, ERR_FORMAT, "item 2: image 2: the mask is 255 at row 1, column 1");
+    }
+}
+
+/* More images than are held at a time. */
+static void long_files_are_read_in_parts(void **state)
+{
+    enum { IMAGES = 40, LONG = 400 };
+    const struct place *place = *state;
+    const size_t dim[3] = {IMAGES, LONG, LONG};
+    struct h5 *f = NULL;
+    float *map = NULL;
+    int32_t label[IMAGES] = {1, 1};
+    float score[IMAGES];
+    struct metric_results r;
+    struct metric_set *set = NULL;
+    struct metric_options options = METRIC_OPTIONS;
+    struct metric_row row;
+    uint8_t *mask = NULL;
+    CHECK_OK(MEM_NEW(map, LONG * LONG));
+    CHECK_OK(MEM_NEW(mask, LONG * LONG));
+    CHECK_OK(metric_set_new(&set, LONG, LONG));
+    CHECK_OK(h5_create(&f, place->path, "x", 1));
+    CHECK_OK(h5_define(f, "c/map", DTYPE_F32, 3, dim, 0, "test"));
+    CHECK_OK(h5_define(f, "c/mask", DTYPE_U8, 3, dim, 0, "test"));
+    for (size_t i = 0; i < IMAGES; i++) {
+        score[i] = (float)i;
+        mask[1000] = (uint8_t)label[i];
+        for (size_t p = 0; p < LONG * LONG; p++)
+            map[p] = rng_uniform(i, p / 50) + (float)mask[p];
+        CHECK_OK(h5_write_rows(f, "c/map", i, 1, map));
+        CHECK_OK(h5_write_rows(f, "c/mask", i, 1, mask));
+        CHECK_OK(metric_set_add(set, (uint8_t)label[i], score[i], map, mask));
+    }
+    put(f, "c/label", DTYPE_I32, 1, IMAGES, label);
+    put(f, "c/score", DTYPE_F32, 1, IMAGES, score);
+    CHECK_OK(h5_commit(&f));
+    CHECK_OK(metric_set_compute(set, &options, &row));
+    rows_of(&r, place->path);
+    assert_memory_equal(&r.item[0].row.value, &row.value, sizeof row.value);
+    metric_results_free(&r);
+    metric_set_free(&set);
+    MEM_FREE(map);
+    MEM_FREE(mask);
+}
+
 static void impossible_sizes_are_refused(void **state)
 {
     const struct place *place = *state;
@@ -287,6 +347,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(missing_maps_or_masks_are_reasons, setup, teardown),
         cmocka_unit_test_setup_teardown(bad_values_are_named, setup, teardown),
         cmocka_unit_test_setup_teardown(bad_files_are_named, setup, teardown),
+        cmocka_unit_test_setup_teardown(masks_of_other_types_are_not_cut_to_bytes, setup, teardown),
+        cmocka_unit_test_setup_teardown(long_files_are_read_in_parts, setup, teardown),
         cmocka_unit_test_setup_teardown(impossible_sizes_are_refused, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, check_balance);
