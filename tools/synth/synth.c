@@ -75,7 +75,7 @@ struct defect {
 
 static int pick(uint64_t seed, uint64_t index, int lo, int hi)
 {
-    return lo + (int)rng_below(seed, index, (uint64_t)(hi - lo + 1));
+    return lo + (int)rng_below(seed, index, (uint64_t)(hi - lo) + 1);
 }
 
 static uint64_t at2(int i, int j)
@@ -255,7 +255,7 @@ static struct defect make_defect(const struct kind *kind, uint64_t seed, int ind
             way[a] = -way[a];
         for (int k = 1; k <= N_BENDS; k++)
             d.at[k][a] = d.at[k - 1][a] + way[a] +
-                         pick(seed, (uint64_t)(8 + 2 * k + a), -step / 2, step / 2);
+                         pick(seed, 8 + 2 * (uint64_t)k + (uint64_t)a, -step / 2, step / 2);
     }
     return d;
 }
@@ -293,9 +293,9 @@ static struct look make_look(int variant, uint64_t seed)
     look.dx = FAR + pick(seed, 1, 0, FAR);
     look.dy = FAR + pick(seed, 2, 0, FAR);
     for (int k = 0; k < 3; k++)
-        look.tint[k] = pick(seed, (uint64_t)(3 + k), 248, 264);
+        look.tint[k] = pick(seed, 3 + (uint64_t)k, 248, 264);
     for (int k = 0; k < 2; k++)
-        look.slope[k] = pick(seed, (uint64_t)(6 + k), -20, 20);
+        look.slope[k] = pick(seed, 6 + (uint64_t)k, -20, 20);
     return look;
 }
 
