@@ -224,15 +224,14 @@ int comm_send(struct comm *comm, int to, int tag, const void *bytes, size_t n)
 {
     int rc = ERR_OK;
     MPI_Request request;
-    BUG_ON(n > 1 << 16);
+    BUG_ON(n > sizeof((struct message *)0)->bytes);
     TRY_MPI(MPI_Isend(bytes, (int)n, MPI_BYTE, to, tag, comm->world, &request));
     TRY(comm_wait(&request));
 out:
     return rc;
 }
 
-int comm_poll(struct comm *comm, int from, int tag, void *bytes, size_t cap, size_t *n, int *source,
-              bool *found)
+int comm_poll(struct comm *comm, int tag, struct message *out, bool *found)
 {
     int rc = ERR_OK;
     int flag = 0;
@@ -240,17 +239,16 @@ int comm_poll(struct comm *comm, int from, int tag, void *bytes, size_t cap, siz
     MPI_Status status;
     MPI_Message message;
     *found = false;
-    TRY_MPI(
-        MPI_Improbe(from < 0 ? MPI_ANY_SOURCE : from, tag, comm->world, &flag, &message, &status));
+    TRY_MPI(MPI_Improbe(MPI_ANY_SOURCE, tag, comm->world, &flag, &message, &status));
     if (!flag)
         goto out;
     TRY_MPI(MPI_Get_count(&status, MPI_BYTE, &count));
-    if ((size_t)count > cap)
+    if ((size_t)count > sizeof out->bytes)
         FAIL(ERR_MPI, "a message of %d bytes came from rank %d, at most %zu wanted", count,
-             status.MPI_SOURCE, cap);
-    TRY_MPI(MPI_Mrecv(bytes, count, MPI_BYTE, &message, MPI_STATUS_IGNORE));
-    *n = (size_t)count;
-    *source = status.MPI_SOURCE;
+             status.MPI_SOURCE, sizeof out->bytes);
+    TRY_MPI(MPI_Mrecv(out->bytes, count, MPI_BYTE, &message, MPI_STATUS_IGNORE));
+    out->n = (size_t)count;
+    out->source = status.MPI_SOURCE;
     *found = true;
 out:
     return rc;

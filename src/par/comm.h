@@ -58,15 +58,18 @@ int comm_allgather(struct comm *comm, const void *mine, size_t n, void *all);
 /* Largest value of any rank. Collective. */
 int comm_max(struct comm *comm, int64_t *value);
 
-/* Send a small message without waiting for its receipt longer than the network needs. Local. */
+/* Send a small message (at most 4096 bytes). Local: waits only until the bytes are on their way. */
 int comm_send(struct comm *comm, int to, int tag, const void *bytes, size_t n);
 
-/*
- * Take a message with this tag if one has arrived; *found tells. from < 0: from anyone. *source and
- * *n are set when found. A message longer than cap is an error. Local, does not wait.
- */
-int comm_poll(struct comm *comm, int from, int tag, void *bytes, size_t cap, size_t *n, int *source,
-              bool *found);
+/* A message that arrived. */
+struct message {
+    int source;
+    size_t n; /* bytes */
+    char bytes[4096];
+};
+
+/* Take a message with this tag from anyone if one has arrived; *found tells. Local, does not wait. */
+int comm_poll(struct comm *comm, int tag, struct message *out, bool *found);
 
 /* End all ranks at once, where agreement is impossible. The only call of MPI_Abort. */
 _Noreturn void comm_abort(struct comm *comm, int status);

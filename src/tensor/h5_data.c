@@ -302,6 +302,8 @@ int h5_read_rows(struct h5 *f, const char *name, size_t first, size_t n, enum dt
     hid_t type = type_of(dtype);
     TRY(dataset_open(&d, f, name));
     rc = check_class(&d, f, name, dtype);
+    if (!rc)
+        rc = check_claim(&d, f, name);
     dataset_close(&d);
     TRY(rc);
     TRY(transfer(f, name, first, n, type, data, false));
