@@ -1,0 +1,243 @@
+/*
+ * stages.c - the stages of a sweep as one table: which pieces there are, which of them exist, and how
+ * one is made. "gather" is the only stage that all ranks do together; it is run by sweep.c.
+ */
+#include "base/err.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "sweep/sweep_int.h"
+
+#include <string.h>
+
+/* Parts of an owner (member or cell), 0 when it is not wanted. */
+static size_t feature_parts(const struct sweep *s, size_t i)
+{
+    return s->member[i].wants_features ? s->member[i].features->n_shards : 0;
+}
+
+static size_t bank_parts(const struct sweep *s, size_t i)
+{
+    return s->member[i].wants_bank ? s->member[i].features->n_shards : 0;
+}
+
+static size_t gather_parts(const struct sweep *s, size_t i)
+{
+    return s->member[i].wants_bank ? 1 : 0;
+}
+
+static size_t score_parts(const struct sweep *s, size_t i)
+{
+    return s->cell[i].wants_scores ? s->member[s->cell[i].test].features->n_shards : 0;
+}
+
+static size_t join_parts(const struct sweep *s, size_t i)
+{
+    return s->cell[i].wants_scores ? 1 : 0;
+}
+
+static size_t row_parts(const struct sweep *s, size_t i)
+{
+    return s->member[s->cell[i].test].manifest->n_classes;
+}
+
+static bool has_features(const struct sweep *s, const struct piece *p)
+{
+    const char *why;
+    return features_has_shard(s->member[p->owner].features, p->part, &why);
+}
+
+static bool has_bank(const struct sweep *s, const struct piece *p)
+{
+    return bank_is_whole(s->member[p->owner].bank_place) ||
+           bank_has_shard(s->member[p->owner].bank_place, p->part);
+}
+
+static bool is_gathered(const struct sweep *s, const struct piece *p)
+{
+    return bank_is_whole(s->member[p->owner].bank_place);
+}
+
+static bool has_scores(const struct sweep *s, const struct piece *p)
+{
+    return scores_has_shard(s->cell[p->owner].place, p->part);
+}
+
+static bool is_joined(const struct sweep *s, const struct piece *p)
+{
+    return scores_is_whole(s->cell[p->owner].place);
+}
+
+static bool has_row(const struct sweep *s, const struct piece *p)
+{
+    return !s->wants_row[s->cell[p->owner].first_row + p->part];
+}
+
+static int extract(struct sweep *s, const struct piece *p)
+{
+    int rc = ERR_OK;
+    TRY(sweep_ops(s));
+    if (!s->extractor)
+        TRY(extractor_new(&s->extractor, s->ops, s->config));
+    TRY(extractor_run(s->extractor, s->member[p->owner].features, p->part));
+out:
+    return rc;
+}
+
+static int build_bank(struct sweep *s, const struct piece *p)
+{
+    int rc = ERR_OK;
+    TRY(sweep_ops(s));
+    TRY(bank_build_shard(s->member[p->owner].bank_place, p->part, s->ops));
+out:
+    return rc;
+}
+
+/* The bank of a member in the kernels' layout; one at a time is kept. */
+static int load_retriever(struct sweep *s, size_t member)
+{
+    int rc = ERR_OK;
+    struct member *m = &s->member[member];
+    if (s->retriever && s->retriever_of == member)
+        return ERR_OK;
+    retriever_free(&s->retriever);
+    if (!m->bank)
+        TRY(bank_open(&m->bank, m->bank_place));
+    rc = retriever_new(&s->retriever, s->ops, m->bank);
+    if (rc)
+        err_prefix("data set %s: ", m->entry->name);
+    TRY(rc);
+    s->retriever_of = member;
+out:
+    return rc;
+}
+
+static int score(struct sweep *s, const struct piece *p)
+{
+    int rc = ERR_OK;
+    TRY(sweep_ops(s));
+    TRY(load_retriever(s, s->cell[p->owner].train));
+    TRY(scores_build_shard(s->cell[p->owner].place, p->part, s->retriever));
+out:
+    return rc;
+}
+
+static int join(struct sweep *s, const struct piece *p)
+{
+    return scores_join(s->cell[p->owner].place);
+}
+
+static int measure(struct sweep *s, const struct piece *p)
+{
+    int rc = ERR_OK;
+    TRY(sweep_ops(s));
+    TRY(row_build(s, &s->cell[p->owner], p->part));
+out:
+    return rc;
+}
+
+/* Images in a part: the unit of cost. */
+static double shard_cost(const struct sweep *s, size_t member, size_t part)
+{
+    size_t first;
+    size_t n;
+    features_range(s->member[member].features, part, &first, &n);
+    return (double)n;
+}
+
+static double member_cost(const struct sweep *s, const struct piece *p)
+{
+    return shard_cost(s, p->owner, p->part);
+}
+
+static double cell_cost(const struct sweep *s, const struct piece *p)
+{
+    return shard_cost(s, s->cell[p->owner].test, p->part);
+}
+
+static double unit_cost(const struct sweep *s, const struct piece *p)
+{
+    (void)s;
+    (void)p;
+    return 1;
+}
+
+static double row_cost(const struct sweep *s, const struct piece *p)
+{
+    const struct manifest *m = s->member[s->cell[p->owner].test].manifest;
+    size_t n = 0;
+    for (size_t i = 0; i < m->n_items; i++)
+        n += m->item[i].class_id == p->part;
+    return (double)n;
+}
+
+static const struct stage {
+    const char *name;
+    const char *unit;
+    bool by_cell; /* owners are cells, else members */
+    size_t (*parts)(const struct sweep *s, size_t owner);
+    bool (*exists)(const struct sweep *s, const struct piece *p);
+    double (*cost)(const struct sweep *s, const struct piece *p);
+    int (*work)(struct sweep *s, const struct piece *p); /* NULL: all ranks together */
+} stages[N_STAGES] = {
+    {"extract", "feature shards", false, feature_parts, has_features, member_cost, extract},
+    {"bank", "bank shards", false, bank_parts, has_bank, member_cost, build_bank},
+    {"gather", "banks", false, gather_parts, is_gathered, unit_cost, NULL},
+    {"score", "score shards", true, score_parts, has_scores, cell_cost, score},
+    {"join", "cells", true, join_parts, is_joined, unit_cost, join},
+    {"measure", "rows", true, row_parts, has_row, row_cost, measure},
+};
+
+const char *stage_name(size_t stage)
+{
+    return stages[stage].name;
+}
+
+const char *stage_unit(size_t stage)
+{
+    return stages[stage].unit;
+}
+
+static int list_all(const struct sweep *s, const struct stage *stage, struct piece **out, size_t *n)
+{
+    int rc = ERR_OK;
+    size_t owners = stage->by_cell ? s->n_cells : s->n_members;
+    size_t total = 0;
+    *n = 0;
+    *out = NULL;
+    for (size_t i = 0; i < owners; i++)
+        total += stage->parts(s, i);
+    TRY(MEM_NEW(*out, total));
+    for (size_t i = 0; i < owners; i++)
+        for (size_t part = 0; part < stage->parts(s, i); part++) {
+            struct piece *p = &(*out)[(*n)++];
+            *p = (struct piece){.owner = i, .part = part};
+            p->cost = stage->cost(s, p);
+        }
+out:
+    return rc;
+}
+
+int stage_pieces(struct sweep *s, size_t stage, struct piece **out, size_t *n)
+{
+    int rc = ERR_OK;
+    uint8_t *exists = NULL;
+    size_t all = 0;
+    TRY(list_all(s, &stages[stage], out, &all));
+    TRY(MEM_NEW(exists, all));
+    for (size_t i = 0; comm_rank(s->comm) == 0 && i < all; i++)
+        exists[i] = stages[stage].exists(s, &(*out)[i]);
+    TRY(comm_bcast(s->comm, exists, all, 0));
+    *n = 0;
+    for (size_t i = 0; i < all; i++)
+        if (!exists[i])
+            (*out)[(*n)++] = (*out)[i];
+out:
+    MEM_FREE(exists);
+    return rc;
+}
+
+int stage_work(struct sweep *s, size_t stage, const struct piece *piece)
+{
+    BUG_ON(!stages[stage].work);
+    return stages[stage].work(s, piece);
+}

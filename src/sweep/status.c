@@ -1,0 +1,172 @@
+/*
+ * status.c - DIR/status.json: how far a run is, for `mrad status` and for scripts. Written by rank 0
+ * at most about once a second; a failure to write it is logged and does not stop the work.
+ */
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/path.h"
+#include "base/str.h"
+#include "config/json.h"
+#include "sweep/sweep_int.h"
+
+#include <cjson/cJSON.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+struct status {
+    char *path;
+    const char *host; /* borrowed from the communicator */
+    int n_ranks;
+    char started[CLOCK_STAMP];
+    double begin; /* of the present stage */
+    size_t stage;
+    size_t done[N_STAGES], total[N_STAGES];
+};
+
+int status_new(struct status **out, const char *dir, const struct comm *comm)
+{
+    int rc = ERR_OK;
+    struct status *s = NULL;
+    TRY(MEM_NEW(s, 1));
+    s->host = comm_host(comm);
+    s->n_ranks = comm_size(comm);
+    s->begin = clock_now();
+    clock_stamp(s->started);
+    TRY(path_join(&s->path, dir, "status.json"));
+out:
+    if (rc)
+        status_free(&s);
+    *out = s;
+    return rc;
+}
+
+void status_free(struct status **status)
+{
+    if (*status)
+        MEM_FREE((*status)->path);
+    MEM_FREE(*status);
+}
+
+static int add_stages(cJSON *tree, const struct status *s)
+{
+    int rc = ERR_OK;
+    cJSON *list;
+    cJSON *o;
+    TRY(json_put_array(tree, "stages", &list));
+    for (size_t i = 0; i <= s->stage; i++) {
+        TRY(json_push_object(list, &o));
+        TRY(json_put_text(o, "stage", stage_name(i)));
+        TRY(json_put_text(o, "unit", stage_unit(i)));
+        TRY(json_put_number(o, "done", (double)s->done[i]));
+        TRY(json_put_number(o, "total", (double)s->total[i]));
+    }
+out:
+    return rc;
+}
+
+static int write_file(const struct status *s, const char *state, const char *message)
+{
+    int rc = ERR_OK;
+    cJSON *tree = NULL;
+    double seconds = clock_now() - s->begin;
+    double rate = seconds > 0 ? (double)s->done[s->stage] / seconds : 0;
+    TRY(json_new(&tree));
+    TRY(json_put_text(tree, "state", state));
+    TRY(json_put_text(tree, "message", message));
+    TRY(json_put_text(tree, "started", s->started));
+    TRY(json_put_number(tree, "updated_unix_s", (double)time(NULL)));
+    TRY(json_put_text(tree, "host", s->host));
+    TRY(json_put_number(tree, "pid", (double)getpid()));
+    TRY(json_put_number(tree, "ranks", s->n_ranks));
+    TRY(json_put_number(tree, "rate_per_s", rate));
+    if (rate > 0)
+        TRY(json_put_number(tree, "left_s",
+                            (double)(s->total[s->stage] - s->done[s->stage]) / rate));
+    TRY(add_stages(tree, s));
+    TRY(json_write(tree, s->path));
+out:
+    json_free(&tree);
+    return rc;
+}
+
+static void write_or_log(const struct status *s, const char *state, const char *message)
+{
+    char kept[512];
+    (void)snprintf(kept, sizeof kept, "%s", message);
+    if (write_file(s, state, kept)) {
+        log_warn("status", "%s", err_message());
+        err_clear();
+    }
+}
+
+void status_stage(struct status *s, size_t stage, size_t done, size_t total)
+{
+    if (!s)
+        return;
+    if (stage != s->stage)
+        s->begin = clock_now();
+    s->stage = stage;
+    s->done[stage] = done;
+    s->total[stage] = total;
+    write_or_log(s, "running", "");
+}
+
+void status_end(struct status *s, const char *state, const char *message)
+{
+    if (s)
+        write_or_log(s, state, message);
+}
+
+static const char *text_of(const cJSON *tree, const char *key)
+{
+    const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(tree, key));
+    return text ? text : "";
+}
+
+static double number_of(const cJSON *tree, const char *key)
+{
+    const cJSON *value = cJSON_GetObjectItemCaseSensitive(tree, key);
+    return cJSON_IsNumber(value) ? value->valuedouble : 0;
+}
+
+int sweep_status_text(char **out, const char *dir)
+{
+    int rc = ERR_OK;
+    cJSON *tree = NULL;
+    const cJSON *o;
+    char *path = NULL;
+    char left[32];
+    struct str s = {0};
+    double age;
+    bool runs;
+    TRY(path_join(&path, dir, "status.json"));
+    TRY(json_read(&tree, path, 1 << 20));
+    age = (double)time(NULL) - number_of(tree, "updated_unix_s");
+    runs = strcmp(text_of(tree, "state"), "running") == 0;
+    TRY(str_addf(&s, "%s, started %s on %s, %.0f ranks\n", text_of(tree, "state"),
+                 text_of(tree, "started"), text_of(tree, "host"), number_of(tree, "ranks")));
+    cJSON_ArrayForEach(o, cJSON_GetObjectItemCaseSensitive(tree, "stages"))
+        TRY(str_addf(&s, "  %-8s %.0f of %.0f %s\n", text_of(o, "stage"), number_of(o, "done"),
+                     number_of(o, "total"), text_of(o, "unit")));
+    if (runs && number_of(tree, "rate_per_s") > 0)
+        TRY(str_addf(&s, "  %.2f a second, %s left in this stage\n", number_of(tree, "rate_per_s"),
+                     clock_text(left, sizeof left, number_of(tree, "left_s"))));
+    if (runs && age > 120)
+        TRY(str_addf(&s,
+                     "  no sign of life for %.0f s: it may have been killed; run the same "
+                     "command again to go on\n",
+                     age));
+    if (text_of(tree, "message")[0])
+        TRY(str_addf(&s, "  %s\n", text_of(tree, "message")));
+    *out = s.text;
+    s.text = NULL;
+out:
+    json_free(&tree);
+    MEM_FREE(path);
+    str_free(&s);
+    return rc;
+}

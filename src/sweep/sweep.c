@@ -1,0 +1,259 @@
+/* sweep.c - running the stages one after another, results and dumps. See sweep.h. */
+#include "sweep/sweep.h"
+
+#include "base/err.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "par/cores.h"
+#include "par/gather.h"
+#include "sweep/queue.h"
+#include "sweep/sweep_int.h"
+#include "tensor/h5.h"
+
+#include <stdio.h>
+#include <string.h>
+
+int sweep_ops(struct sweep *s)
+{
+    if (s->ops)
+        return ERR_OK;
+    return ops_open(&s->ops, config_kernels[s->config->kernels], s->threads);
+}
+
+/* What queue_run needs to know about a stage. */
+struct run {
+    struct sweep *sweep;
+    size_t stage;
+    const struct piece *piece;
+    size_t n;
+};
+
+static int run_piece(void *context, size_t item)
+{
+    struct run *run = context;
+    return stage_work(run->sweep, run->stage, &run->piece[item]);
+}
+
+static void report_progress(void *context, size_t done)
+{
+    struct run *run = context;
+    status_stage(run->sweep->status, run->stage, done, run->n);
+}
+
+static int run_queue(struct sweep *s, size_t stage, const struct piece *piece, size_t n)
+{
+    int rc = ERR_OK;
+    double *cost = NULL;
+    struct run run = {s, stage, piece, n};
+    TRY(MEM_NEW(cost, n));
+    for (size_t i = 0; i < n; i++)
+        cost[i] = piece[i].cost;
+    TRY(queue_run(s->comm, &(struct queue){.stage = stage_name(stage),
+                                           .unit = stage_unit(stage),
+                                           .n = n,
+                                           .cost = cost,
+                                           .work = run_piece,
+                                           .context = &run,
+                                           .on_progress = report_progress}));
+out:
+    MEM_FREE(cost);
+    return rc;
+}
+
+/* All ranks together, one bank after another. */
+static int run_gather(struct sweep *s, const struct piece *piece, size_t n)
+{
+    int rc = ERR_OK;
+    const struct gather_method *method;
+    TRY(gather_find(&method, config_gathers[s->config->gather]));
+    for (size_t i = 0; i < n; i++) {
+        struct member *m = &s->member[piece[i].owner];
+        TRY_ALL(s->comm, stop_requested() ? ERR_STOPPED : ERR_OK);
+        TRY(bank_gather(&m->bank, m->bank_place, s->comm, method));
+        log_root("gather", "%s: %zu image keys (%zu anomalous), %zu pixel keys (%zu anomalous)",
+                 m->entry->name, m->bank->n_image,
+                 bank_anomalous(m->bank->image_labels, m->bank->n_image), m->bank->n_pixel,
+                 bank_anomalous(m->bank->pixel_labels, m->bank->n_pixel));
+    }
+out:
+    return rc;
+}
+
+static int run_stage(struct sweep *s, size_t stage)
+{
+    int rc = ERR_OK;
+    struct piece *piece = NULL;
+    size_t n = 0;
+    int64_t peak;
+    TRY(stage_pieces(s, stage, &piece, &n));
+    status_stage(s->status, stage, 0, n);
+    if (n == 0)
+        goto out;
+    if (strcmp(stage_name(stage), "gather") == 0)
+        TRY(run_gather(s, piece, n));
+    else
+        TRY(run_queue(s, stage, piece, n));
+    status_stage(s->status, stage, n, n);
+    peak = (int64_t)(mem_peak_rss() >> 20);
+    TRY(comm_max(s->comm, &peak));
+    log_root(stage_name(stage), "%zu %s made, peak memory %lld MiB a rank", n, stage_unit(stage),
+             (long long)peak);
+out:
+    MEM_FREE(piece);
+    return rc;
+}
+
+/* Temporary files of killed runs, in every folder this sweep writes to. */
+static int clean_temp(const struct sweep *s)
+{
+    int rc = ERR_OK;
+    for (size_t i = 0; i < s->n_members; i++) {
+        TRY(file_clean_temp(s->member[i].features->dir));
+        if (s->member[i].bank_place)
+            TRY(file_clean_temp(s->member[i].bank_place->dir));
+    }
+    for (size_t i = 0; i < s->n_cells; i++) {
+        TRY(file_clean_temp(s->cell[i].place->dir));
+        TRY(file_clean_temp(s->cell[i].row_dir));
+    }
+out:
+    return rc;
+}
+
+static int run_all(struct sweep *s)
+{
+    int rc = ERR_OK;
+    TRY(cores_per_rank(s->comm, (int)s->config->threads, &s->threads));
+    TRY_ALL(s->comm, comm_rank(s->comm) == 0 ? clean_temp(s) : ERR_OK);
+    for (size_t stage = 0; stage < N_STAGES; stage++) {
+        TRY(run_stage(s, stage));
+        if (stage == 0) /* the encoder's weights are not needed any more */
+            extractor_free(&s->extractor);
+    }
+out:
+    return rc;
+}
+
+int sweep_run(struct sweep *s, const char *status_dir)
+{
+    int rc = ERR_OK;
+    s->status_dir = status_dir;
+    if (status_dir && comm_rank(s->comm) == 0)
+        rc = status_new(&s->status, status_dir, s->comm);
+    TRY_ALL(s->comm, rc);
+    rc = run_all(s);
+    status_end(s->status,
+               rc == ERR_OK        ? "done"
+               : rc == ERR_STOPPED ? "stopped"
+                                   : "failed",
+               rc ? err_message() : "");
+out:
+    return rc;
+}
+
+int sweep_results(const struct sweep *s, struct results *out)
+{
+    int rc = ERR_OK;
+    *out = (struct results){0};
+    for (size_t i = 0; i < s->n_cells; i++)
+        for (size_t c = 0; c < s->member[s->cell[i].test].manifest->n_classes; c++)
+            TRY(row_collect(s, &s->cell[i], c, out));
+    TRY(results_average(out));
+out:
+    if (rc)
+        results_free(out);
+    return rc;
+}
+
+/* ---- dump ---- */
+
+struct dump {
+    struct h5 *file;
+    struct scores *scores;
+    float *map;
+    uint8_t *mask;
+};
+
+static int dump_shard(struct sweep *s, struct dump *d, const struct cell *cell, size_t shard)
+{
+    int rc = ERR_OK;
+    struct feature_shard fs = {0};
+    const struct features *f = s->member[cell->test].features;
+    TRY(feature_shard_open(&fs, f, shard));
+    for (size_t row = 0; row < fs.n; row++) {
+        size_t i = fs.first + row;
+        TRY(score_map(s->ops, d->scores->mass + i * d->scores->n_patch, f->grid, f->image_size,
+                      cell->place->options.sigma, d->map));
+        TRY(feature_shard_mask(&fs, row, NULL, d->mask));
+        TRY(h5_write_rows(d->file, "map", i, 1, d->map));
+        TRY(h5_write_rows(d->file, "mask", i, 1, d->mask));
+    }
+out:
+    feature_shard_close(&fs);
+    return rc;
+}
+
+static int dump_labels(struct h5 *file, const struct manifest *m)
+{
+    int rc = ERR_OK;
+    uint8_t *flag = NULL;
+    int32_t *class_id = NULL;
+    struct tensor t;
+    char key[32];
+    TRY(MEM_NEW(flag, m->n_items));
+    TRY(MEM_NEW(class_id, m->n_items));
+    for (size_t i = 0; i < m->n_items; i++)
+        flag[i] = m->item[i].is_anomalous;
+    t = tensor_view(DTYPE_U8, 1, &m->n_items, flag);
+    TRY(h5_write(file, "label", &t, "1: anomalous, 0: normal"));
+    for (size_t i = 0; i < m->n_items; i++)
+        flag[i] = !m->item[i].is_anomalous || m->item[i].mask[0];
+    TRY(h5_write(file, "has_mask", &t, "0: an anomalous image without a mask file"));
+    for (size_t i = 0; i < m->n_items; i++)
+        class_id[i] = (int32_t)m->item[i].class_id;
+    t = tensor_view(DTYPE_I32, 1, &m->n_items, class_id);
+    TRY(h5_write(file, "class", &t, "class of the item; names are attributes class.N"));
+    for (size_t c = 0; c < m->n_classes; c++) {
+        (void)snprintf(key, sizeof key, "class.%zu", c);
+        TRY(h5_put_text(file, "/", key, m->class_name[c]));
+    }
+out:
+    MEM_FREE(flag);
+    MEM_FREE(class_id);
+    return rc;
+}
+
+int sweep_dump(struct sweep *s, const char *path)
+{
+    int rc = ERR_OK;
+    const struct cell *cell = &s->cell[0];
+    const struct features *f = s->member[cell->test].features;
+    const size_t dim[3] = {f->manifest->n_items, f->image_size, f->image_size};
+    struct dump d = {0};
+    struct tensor t;
+    BUG_ON(s->n_cells != 1);
+    TRY(sweep_ops(s));
+    TRY(scores_open(&d.scores, cell->place));
+    TRY(MEM_NEW(d.map, dim[1] * dim[2]));
+    TRY(MEM_NEW(d.mask, dim[1] * dim[2]));
+    TRY(h5_create(&d.file, path, "mrad.dump", 1));
+    t = tensor_view(DTYPE_F32, 1, dim, d.scores->y_cls);
+    TRY(h5_write(d.file, "y_cls", &t, "image-level retrieval"));
+    t = tensor_view(DTYPE_F32, 1, dim, d.scores->score);
+    TRY(h5_write(d.file, "score", &t, "image score"));
+    t = tensor_view(DTYPE_U8, 1, dim, d.scores->skipped);
+    TRY(h5_write(d.file, "skipped", &t, "1: the item could not be read"));
+    TRY(dump_labels(d.file, f->manifest));
+    TRY(h5_define(d.file, "map", DTYPE_F32, 3, dim, 4, "anomaly map, smoothed"));
+    TRY(h5_define(d.file, "mask", DTYPE_U8, 3, dim, 4, "1: defect, 0: normal"));
+    for (size_t shard = 0; shard < f->n_shards; shard++)
+        TRY(dump_shard(s, &d, cell, shard));
+    TRY(h5_commit(&d.file));
+out:
+    h5_close(&d.file);
+    scores_free(&d.scores);
+    MEM_FREE(d.map);
+    MEM_FREE(d.mask);
+    return rc;
+}

@@ -1,0 +1,60 @@
+/*
+ * sweep.h - the grid: train on A, test on B, for every pair and variant.
+ *
+ * A sweep is nothing but the stages called for each cell: extract, bank, gather, score, join, measure.
+ * What is done is decided by the artefacts in the store; a restart is the artefacts that are missing.
+ * Results do not depend on the number of ranks.
+ *
+ *     struct sweep *sweep = NULL;
+ *     TRY(sweep_open(&sweep, comm, config, SWEEP_ALL));
+ *     TRY(sweep_run(sweep));
+ *     TRY(sweep_results(sweep, &results));      (rank 0)
+ */
+#ifndef SWEEP_SWEEP_H
+#define SWEEP_SWEEP_H
+
+#include "config/config.h"
+#include "par/comm.h"
+#include "report/report.h"
+
+#include <stddef.h>
+
+struct sweep;
+
+/* How far a run goes. */
+enum sweep_goal {
+    SWEEP_FEATURES, /* features of all data sets of the configuration */
+    SWEEP_BANKS,    /* and banks of all of them */
+    SWEEP_ALL,      /* every cell of the pairs */
+};
+
+/*
+ * Load manifests, hash inputs, find every artefact's place and see which are missing. Collective.
+ * Free with sweep_close. ERR_CONFIG for pairs or variants that do not exist.
+ */
+int sweep_open(struct sweep **out, struct comm *comm, const struct config *config,
+               enum sweep_goal goal);
+void sweep_close(struct sweep **sweep);
+
+/* Make what is missing. status_dir: folder for status.json, or NULL. Collective. */
+int sweep_run(struct sweep *sweep, const char *status_dir);
+
+/* What is there and what would be made, as lines for people; free with MEM_FREE. On rank 0. */
+int sweep_describe(char **out, const struct sweep *sweep);
+
+/* All rows, in the order of the grid. On rank 0, after sweep_run. Release with results_free. */
+int sweep_results(const struct sweep *sweep, struct results *out);
+
+/*
+ * Write y_cls (n), score (n), map (n, S, S), mask (n, S, S), label, class and has_mask of the only
+ * cell to an HDF5 file that `mrad metrics` reads. On rank 0.
+ */
+int sweep_dump(struct sweep *sweep, const char *path);
+
+/* What a run looks like from outside: printed from DIR/status.json. Free with MEM_FREE. */
+int sweep_status_text(char **out, const char *dir);
+
+/* Where the bank of a data set lies; NULL when it is not part of the sweep. Belongs to sweep. */
+const char *sweep_bank_dir(const struct sweep *sweep, const char *dataset);
+
+#endif /* SWEEP_SWEEP_H */

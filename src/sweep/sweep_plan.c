@@ -1,0 +1,355 @@
+/* sweep_plan.c - from a configuration to members and cells, and which of them are wanted. */
+#include "base/err.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "sweep/sweep_int.h"
+
+#include <string.h>
+#include <strings.h>
+
+/* ---- which data sets and pairs ---- */
+
+static const struct dataset_entry *entry_like(const struct config *c, const char *name)
+{
+    for (size_t i = 0; i < c->n_datasets; i++)
+        if (strcasecmp(c->dataset[i].name, name) == 0)
+            return &c->dataset[i];
+    return NULL;
+}
+
+static int find_entry(const struct dataset_entry **out, const struct config *c, const char *name)
+{
+    int rc = ERR_OK;
+    const char **names = NULL;
+    const char *near;
+    *out = config_dataset(c, name);
+    if (*out)
+        return ERR_OK;
+    TRY(MEM_NEW(names, c->n_datasets + 1));
+    for (size_t i = 0; i < c->n_datasets; i++)
+        names[i] = c->dataset[i].name;
+    near = str_nearest(name, names, c->n_datasets);
+    if (near)
+        FAIL(ERR_CONFIG, "pairs: no data set \"%s\", did you mean \"%s\"?", name, near);
+    FAIL(ERR_CONFIG, "pairs: no data set \"%s\" among the %zu of \"datasets\"", name,
+         c->n_datasets);
+out:
+    mem_release((void *)names);
+    return rc;
+}
+
+/* The member for an entry; it is added when it is not there yet. */
+static size_t member_of(struct sweep *s, const struct dataset_entry *entry)
+{
+    for (size_t i = 0; i < s->n_members; i++)
+        if (s->member[i].entry == entry)
+            return i;
+    s->member[s->n_members].entry = entry;
+    return s->n_members++;
+}
+
+struct ends {
+    const struct dataset_entry *train, *test;
+};
+
+static int protocol_pairs(struct ends *out, size_t *n, const struct config *c)
+{
+    int rc = ERR_OK;
+    const struct dataset_entry *visa = entry_like(c, "visa");
+    const struct dataset_entry *mvtec = entry_like(c, "mvtec");
+    if (!visa || !mvtec)
+        FAIL(ERR_CONFIG,
+             "pairs: \"protocol\" trains on visa and, to test visa, on mvtec; "
+             "\"datasets\" has no %s",
+             visa ? "mvtec" : "visa");
+    for (size_t i = 0; i < c->n_datasets; i++) {
+        const struct dataset_entry *test = &c->dataset[i];
+        out[(*n)++] = (struct ends){test == visa ? mvtec : visa, test};
+    }
+out:
+    return rc;
+}
+
+static int list_pairs(struct ends *out, size_t *n, const struct config *c)
+{
+    int rc = ERR_OK;
+    *n = 0;
+    if (c->pairing == PAIRS_PROTOCOL)
+        return protocol_pairs(out, n, c);
+    if (c->pairing == PAIRS_ALL)
+        for (size_t a = 0; a < c->n_datasets; a++)
+            for (size_t b = 0; b < c->n_datasets; b++)
+                if (a != b)
+                    out[(*n)++] = (struct ends){&c->dataset[a], &c->dataset[b]};
+    for (size_t i = 0; c->pairing == PAIRS_LISTED && i < c->n_pairs; i++) {
+        TRY(find_entry(&out[*n].train, c, c->pair[i].train));
+        TRY(find_entry(&out[*n].test, c, c->pair[i].test));
+        (*n)++;
+    }
+out:
+    return rc;
+}
+
+static int check_variants(const struct config *c)
+{
+    int rc = ERR_OK;
+    for (size_t i = 0; i < c->n_variants; i++)
+        if (strcmp(c->variant[i], "mrad-tf") != 0)
+            FAIL(ERR_CONFIG, "variants: no variant \"%s\"; known: mrad-tf", c->variant[i]);
+out:
+    return rc;
+}
+
+static int make_cells(struct sweep *s)
+{
+    int rc = ERR_OK;
+    const struct config *c = s->config;
+    size_t most = c->n_datasets * c->n_datasets + c->n_pairs;
+    size_t n = 0;
+    struct ends *ends = NULL;
+    TRY(check_variants(c));
+    TRY(MEM_NEW(ends, most + 1));
+    TRY(list_pairs(ends, &n, c));
+    if (n == 0)
+        FAIL(ERR_CONFIG, "pairs: nothing to do: %zu data sets give no pair", c->n_datasets);
+    TRY(MEM_NEW(s->cell, n * c->n_variants * c->n_seeds));
+    for (size_t v = 0; v < c->n_variants; v++)
+        for (size_t i = 0; i < n; i++)
+            for (size_t k = 0; k < c->n_seeds; k++)
+                s->cell[s->n_cells++] = (struct cell){.variant = c->variant[v],
+                                                      .train = member_of(s, ends[i].train),
+                                                      .test = member_of(s, ends[i].test),
+                                                      .seed = c->seed[k]};
+out:
+    MEM_FREE(ends);
+    return rc;
+}
+
+/* ---- where everything lies ---- */
+
+static int load_members(struct sweep *s)
+{
+    int rc = ERR_OK;
+    for (size_t i = 0; i < s->n_members; i++) {
+        struct member *m = &s->member[i];
+        TRY_ALL(s->comm,
+                manifest_load(&m->manifest, m->entry->name, m->entry->root, m->entry->meta));
+        TRY_ALL(s->comm, features_plan(&m->features, s->comm, s->config, &s->model, m->manifest));
+    }
+    for (size_t i = 0; i < s->n_cells; i++) {
+        struct member *m = &s->member[s->cell[i].train];
+        if (!m->bank_place)
+            TRY(bank_plan(&m->bank_place, s->config, m->features));
+    }
+    for (size_t i = 0; s->goal == SWEEP_BANKS && i < s->n_members; i++)
+        TRY(bank_plan(&s->member[i].bank_place, s->config, s->member[i].features));
+out:
+    return rc;
+}
+
+static int place_cell(struct sweep *s, struct cell *cell)
+{
+    int rc = ERR_OK;
+    const struct member *train = &s->member[cell->train];
+    const struct member *test = &s->member[cell->test];
+    char *options = NULL;
+    struct hasher *h = NULL;
+    TRY(scores_plan(&cell->place, s->config, cell->variant, train->bank_place, test->features));
+    TRY(config_stage_text(&options, s->config, IN_METRICS));
+    TRY(hasher_new(&h));
+    hasher_add_text(h, "mrad.row 1");
+    hasher_add_text(h, cell->place->key);
+    hasher_add_text(h, options);
+    hash_hex(cell->row_key, hasher_finish(&h));
+    TRY(str_make(&cell->row_dir, "%s/metrics/%s/%s/%s/%s", s->config->store, cell->variant,
+                 train->entry->name, test->entry->name, cell->row_key));
+    cell->first_row = s->n_rows;
+    s->n_rows += test->manifest->n_classes;
+out:
+    MEM_FREE(options);
+    return rc;
+}
+
+/* ---- what is wanted, from the rows backwards ---- */
+
+static void want_for_cell(struct sweep *s, struct cell *cell)
+{
+    struct member *train = &s->member[cell->train];
+    struct member *test = &s->member[cell->test];
+    bool misses_row = false;
+    for (size_t c = 0; c < test->manifest->n_classes; c++) {
+        s->wants_row[cell->first_row + c] = !row_exists(s, cell, c);
+        misses_row = misses_row || s->wants_row[cell->first_row + c];
+    }
+    if (!misses_row)
+        return;
+    test->wants_features = 1; /* the masks lie there */
+    cell->wants_scores = !scores_is_whole(cell->place);
+    if (cell->wants_scores)
+        train->wants_bank = 1;
+}
+
+/* On rank 0; the others learn it in share_wants. A whole bank needs no features. */
+static void find_wants(struct sweep *s)
+{
+    for (size_t i = 0; i < s->n_cells; i++)
+        want_for_cell(s, &s->cell[i]);
+    for (size_t i = 0; i < s->n_members; i++) {
+        struct member *m = &s->member[i];
+        if (s->goal == SWEEP_BANKS)
+            m->wants_bank = 1;
+        if (s->goal == SWEEP_FEATURES || (m->wants_bank && !bank_is_whole(m->bank_place)))
+            m->wants_features = 1;
+    }
+}
+
+static int share_wants(struct sweep *s)
+{
+    int rc = ERR_OK;
+    TRY(comm_bcast(s->comm, s->wants_row, s->n_rows, 0));
+    for (size_t i = 0; i < s->n_cells; i++)
+        TRY(comm_bcast(s->comm, &s->cell[i].wants_scores, 1, 0));
+    for (size_t i = 0; i < s->n_members; i++) {
+        TRY(comm_bcast(s->comm, &s->member[i].wants_features, 1, 0));
+        TRY(comm_bcast(s->comm, &s->member[i].wants_bank, 1, 0));
+    }
+out:
+    return rc;
+}
+
+static int check_config(const struct config *c)
+{
+    int rc = ERR_OK;
+    TRY(config_need_weights(c));
+    if (!c->n_datasets)
+        FAIL(ERR_CONFIG, "datasets: none given; set them in the job file, or with --dataset "
+                         "NAME=ROOT");
+out:
+    return rc;
+}
+
+int sweep_open(struct sweep **out, struct comm *comm, const struct config *config,
+               enum sweep_goal goal)
+{
+    int rc = ERR_OK;
+    struct sweep *s = NULL;
+    TRY(check_config(config));
+    TRY(MEM_NEW(s, 1));
+    *s = (struct sweep){.comm = comm, .config = config, .goal = goal};
+    TRY(MEM_NEW(s->member, config->n_datasets + 1));
+    if (goal == SWEEP_ALL)
+        TRY(make_cells(s));
+    for (size_t i = 0; goal != SWEEP_ALL && i < config->n_datasets; i++)
+        (void)member_of(s, &config->dataset[i]);
+    TRY(model_info(&s->model, comm, config));
+    TRY(load_members(s));
+    for (size_t i = 0; i < s->n_cells; i++)
+        TRY(place_cell(s, &s->cell[i]));
+    TRY(MEM_NEW(s->wants_row, s->n_rows));
+    if (comm_rank(comm) == 0)
+        find_wants(s);
+    TRY(share_wants(s));
+out:
+    if (rc)
+        sweep_close(&s);
+    *out = s;
+    return rc;
+}
+
+void sweep_close(struct sweep **sweep)
+{
+    struct sweep *s = *sweep;
+    if (!s)
+        return;
+    retriever_free(&s->retriever);
+    extractor_free(&s->extractor);
+    ops_close(&s->ops);
+    for (size_t i = 0; i < s->n_cells; i++) {
+        score_place_free(&s->cell[i].place);
+        MEM_FREE(s->cell[i].row_dir);
+    }
+    for (size_t i = 0; i < s->n_members; i++) {
+        bank_free(&s->member[i].bank);
+        bank_place_free(&s->member[i].bank_place);
+        features_free(&s->member[i].features);
+        manifest_free(&s->member[i].manifest);
+    }
+    status_free(&s->status);
+    MEM_FREE(s->cell);
+    MEM_FREE(s->member);
+    MEM_FREE(s->wants_row);
+    MEM_FREE(*sweep);
+}
+
+const char *sweep_bank_dir(const struct sweep *sweep, const char *dataset)
+{
+    for (size_t i = 0; i < sweep->n_members; i++)
+        if (strcmp(sweep->member[i].entry->name, dataset) == 0 && sweep->member[i].bank_place)
+            return sweep->member[i].bank_place->dir;
+    return NULL;
+}
+
+/* ---- telling what would run ---- */
+
+static int describe_member(struct str *s, const struct member *m)
+{
+    int rc = ERR_OK;
+    size_t there = 0;
+    const char *why = "";
+    for (size_t i = 0; i < m->features->n_shards; i++) {
+        const char *reason;
+        if (features_has_shard(m->features, i, &reason))
+            there++;
+        else
+            why = reason;
+    }
+    TRY(str_addf(s, "features  %s  %zu of %zu shards (%zu images)%s%s%s\n", m->entry->name, there,
+                 m->features->n_shards, m->manifest->n_items,
+                 m->wants_features && there < m->features->n_shards ? ": to make" : "",
+                 why[0] ? ", " : "", why));
+    TRY(str_addf(s, "          %s\n", m->features->dir));
+    if (!m->bank_place)
+        return ERR_OK;
+    TRY(str_addf(s, "bank      %s  %s\n          %s\n", m->entry->name,
+                 bank_is_whole(m->bank_place) ? "there"
+                 : m->wants_bank              ? "to make"
+                                              : "missing, not needed",
+                 m->bank_place->dir));
+out:
+    return rc;
+}
+
+static int describe_cell(struct str *s, const struct sweep *sweep, const struct cell *cell)
+{
+    int rc = ERR_OK;
+    size_t n = sweep->member[cell->test].manifest->n_classes;
+    size_t missing = 0;
+    for (size_t c = 0; c < n; c++)
+        missing += sweep->wants_row[cell->first_row + c];
+    TRY(str_addf(s, "cell      %s  %s -> %s  scores %s, %zu of %zu rows there\n          %s\n",
+                 cell->variant, sweep->member[cell->train].entry->name,
+                 sweep->member[cell->test].entry->name,
+                 cell->wants_scores ? "to make"
+                 : missing          ? "there"
+                                    : "not needed",
+                 n - missing, n, cell->row_dir));
+out:
+    return rc;
+}
+
+int sweep_describe(char **out, const struct sweep *sweep)
+{
+    int rc = ERR_OK;
+    struct str s = {0};
+    TRY(str_addf(&s, "weights   %s  hash %s\n", sweep->config->weights, sweep->model.hash));
+    for (size_t i = 0; i < sweep->n_members; i++)
+        TRY(describe_member(&s, &sweep->member[i]));
+    for (size_t i = 0; i < sweep->n_cells; i++)
+        TRY(describe_cell(&s, sweep, &sweep->cell[i]));
+    *out = s.text;
+    s.text = NULL;
+out:
+    str_free(&s);
+    return rc;
+}
