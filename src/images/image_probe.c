@@ -184,7 +184,7 @@ static bool gif_is_ramp(const uint8_t *palette, size_t colours)
     return true;
 }
 
-/* Colours of the table that flags announce and that starts at `at`; 0 when there is none. */
+/* Entries of the palette that these flags announce; 0 when there is none. */
 static size_t gif_colours(uint8_t flags)
 {
     return flags & 0x80 ? (size_t)2 << (flags & 7) : 0;

@@ -16,6 +16,11 @@ struct bmp {
     size_t entry; /* bytes of a palette entry */
 };
 
+static bool bmp_depth_is_known(uint32_t bits)
+{
+    return bits == 1 || bits == 4 || bits == 8 || bits == 16 || bits == 24 || bits == 32;
+}
+
 static int bmp_read(struct bmp *bmp, struct image_header *out, const struct image_bytes *file)
 {
     int rc = ERR_OK;
@@ -36,6 +41,8 @@ static int bmp_read(struct bmp *bmp, struct image_header *out, const struct imag
     bmp->colours = is_short ? 0 : image_le32(p + 46);
     bmp->alpha_mask = bmp->header_bytes >= 108 ? image_le32(p + 66) : 0;
     bmp->entry = is_short ? 3 : 4;
+    if (!bmp_depth_is_known(bmp->bits))
+        FAIL(ERR_FORMAT, "%s: BMP with %u bits a pixel is not read", file->name, bmp->bits);
 out:
     return rc;
 }

@@ -250,6 +250,10 @@ static void damage_is_named(void **state)
     fixture_read("rgb_raw.tif", &bytes, &n);
     CHECK_FAILS(decode(bytes, n / 2), ERR_FORMAT, "TIFF");
     MEM_FREE(bytes);
+    fixture_read("rgb.bmp", &bytes, &n);
+    bytes[28] = 0;
+    CHECK_FAILS(decode(bytes, n), ERR_FORMAT, "BMP with 0 bits a pixel");
+    MEM_FREE(bytes);
     CHECK_FAILS(decode("hello, world, this is text", 26), ERR_FORMAT, "x.img: not a PNG, JPEG");
     CHECK_FAILS(decode("", 0), ERR_FORMAT, "x.img: not a PNG");
     CHECK_FAILS(image_load(&image, "/no/such.png"), ERR_IO, "/no/such.png");
