@@ -4,6 +4,7 @@
 #include "ops/cpu_int.h"
 
 #include <omp.h>
+#include <oneapi/dnnl/dnnl_version.h>
 
 static void cpu_close(void *state)
 {
@@ -31,6 +32,16 @@ out:
     if (s)
         cpu_close(s);
     return rc;
+}
+
+#define TEXT_OF(x) #x
+#define NUMBER(x)  TEXT_OF(x)
+#define DNNL_NUMBER \
+    NUMBER(DNNL_VERSION_MAJOR) "." NUMBER(DNNL_VERSION_MINOR) "." NUMBER(DNNL_VERSION_PATCH)
+
+const char *ops_library(void)
+{
+    return "oneDNN " DNNL_NUMBER;
 }
 
 const struct ops_table ops_cpu = {

@@ -102,4 +102,7 @@ int ops_smooth(struct ops *ops, float *x, size_t n, size_t side, double sigma);
 int ops_gemm(struct ops *ops, const float *a, const float *b, size_t m, size_t n, size_t k,
              float *y);
 
+/* Name and version of the library behind the cpu variant; static storage. */
+const char *ops_library(void);
+
 #endif /* OPS_OPS_H */

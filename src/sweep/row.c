@@ -36,13 +36,23 @@ out:
     return rc;
 }
 
+/* Does a row leave out items that could not be read? Undefined metrics stand in the same list. */
+static bool has_skipped_items(const cJSON *tree)
+{
+    const cJSON *o;
+    cJSON_ArrayForEach(
+        o, cJSON_GetObjectItemCaseSensitive(
+               tree, "skipped")) if (cJSON_GetObjectItemCaseSensitive(o, "item")) return true;
+    return false;
+}
+
 bool row_exists(const struct sweep *s, const struct cell *cell, size_t class_id)
 {
     cJSON *tree = NULL;
     bool skips = s->config->on_bad_item == BAD_ITEM_SKIP;
     bool exists = read_artefact(&tree, cell, class_id) == ERR_OK;
     if (exists && !skips)
-        exists = cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(tree, "skipped")) == 0;
+        exists = !has_skipped_items(tree);
     json_free(&tree);
     err_clear();
     return exists;

@@ -126,6 +126,23 @@ out:
     return rc;
 }
 
+/* The same cell twice would be two rows that say the same. */
+static int check_cells(const struct sweep *s)
+{
+    int rc = ERR_OK;
+    for (size_t i = 0; i < s->n_cells; i++)
+        for (size_t j = 0; j < i; j++) {
+            const struct cell *a = &s->cell[i];
+            const struct cell *b = &s->cell[j];
+            if (a->train == b->train && a->test == b->test && a->seed == b->seed &&
+                strcmp(a->variant, b->variant) == 0)
+                FAIL(ERR_CONFIG, "%s, seed %zu, %s -> %s is listed twice in the job", a->variant,
+                     a->seed, s->member[a->train].entry->name, s->member[a->test].entry->name);
+        }
+out:
+    return rc;
+}
+
 /* ---- where everything lies ---- */
 
 static int load_members(struct sweep *s)
@@ -161,6 +178,7 @@ static int place_cell(struct sweep *s, struct cell *cell)
     hasher_add_text(h, "mrad.row 1");
     hasher_add_text(h, cell->place->key);
     hasher_add_text(h, options);
+    hasher_add(h, &cell->seed, sizeof cell->seed);
     hash_hex(cell->row_key, hasher_finish(&h));
     TRY(str_make(&cell->row_dir, "%s/metrics/%s/%s/%s/%s", s->config->store, cell->variant,
                  train->entry->name, test->entry->name, cell->row_key));
@@ -172,6 +190,15 @@ out:
 }
 
 /* ---- what is wanted, from the rows backwards ---- */
+
+/* Cells that differ in their seed alone share the scores of a method that draws no random numbers. */
+static bool is_scored_earlier(const struct sweep *s, const struct cell *cell)
+{
+    for (const struct cell *c = s->cell; c < cell; c++)
+        if (c->wants_scores && strcmp(c->place->dir, cell->place->dir) == 0)
+            return true;
+    return false;
+}
 
 static void want_for_cell(struct sweep *s, struct cell *cell)
 {
@@ -185,7 +212,7 @@ static void want_for_cell(struct sweep *s, struct cell *cell)
     if (!misses_row)
         return;
     test->wants_features = 1; /* the masks lie there */
-    cell->wants_scores = !scores_is_whole(cell->place);
+    cell->wants_scores = !scores_is_whole(cell->place) && !is_scored_earlier(s, cell);
     if (cell->wants_scores)
         train->wants_bank = 1;
 }
@@ -238,8 +265,10 @@ int sweep_open(struct sweep **out, struct comm *comm, const struct config *confi
     TRY(MEM_NEW(s, 1));
     *s = (struct sweep){.comm = comm, .config = config, .goal = goal};
     TRY(MEM_NEW(s->member, config->n_datasets + 1));
-    if (goal == SWEEP_ALL)
+    if (goal == SWEEP_ALL) {
         TRY(make_cells(s));
+        TRY(check_cells(s));
+    }
     for (size_t i = 0; goal != SWEEP_ALL && i < config->n_datasets; i++)
         (void)member_of(s, &config->dataset[i]);
     TRY(model_info(&s->model, comm, config));

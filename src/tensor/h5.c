@@ -331,3 +331,8 @@ out:
         path_list_free(out);
     return rc;
 }
+
+const char *h5_library(void)
+{
+    return H5_VERS_INFO;
+}

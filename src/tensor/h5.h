@@ -82,4 +82,7 @@ int h5_read_rows(struct h5 *f, const char *name, size_t first, size_t n, enum dt
 /* Names inside a group ("/" for the root), sorted; only groups when groups_only. */
 int h5_list(struct h5 *f, const char *group, bool groups_only, struct path_list *out);
 
+/* Name and version of the HDF5 library; static storage. */
+const char *h5_library(void);
+
 #endif /* TENSOR_H5_H */

@@ -1,0 +1,245 @@
+/* args.c - one table of options drives parsing and help. See cmd.h. */
+#include "base/err.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "cmd/cmd.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum option_kind {
+    OPT_KEY,     /* stands for a configuration key */
+    OPT_DATASET, /* NAME=ROOT */
+    OPT_SET,     /* key=value as it is */
+    OPT_TEXT,    /* goes to the member at offset */
+    OPT_COUNT,   /* a whole number of at least 1, to the long at offset */
+    OPT_FLAG,    /* sets the bool at offset */
+};
+
+#define JOB_VERBS " extract bank eval sweep plan "
+#define ALL_VERBS " "
+
+static const struct option {
+    const char *name;
+    const char *value; /* what follows, NULL for flags */
+    enum option_kind kind;
+    const char *key; /* for OPT_KEY */
+    size_t offset;
+    const char *verbs; /* names between blanks; " ": all */
+    const char *help;
+} options[] = {
+    {"--weights", "FILE", OPT_KEY, "model.weights", 0, JOB_VERBS "bench doctor ",
+     "CLIP weights (safetensors)"},
+    {"--image-size", "N", OPT_KEY, "model.image_size", 0, JOB_VERBS "bench ",
+     "side of the input in pixels"},
+    {"--dataset", "NAME=ROOT", OPT_DATASET, NULL, 0, JOB_VERBS,
+     "add a data set; ROOT/meta.json lists its images"},
+    {"--store", "DIR", OPT_KEY, "store", 0, JOB_VERBS, "folder of artefacts"},
+    {"--threads", "N", OPT_KEY, "run.threads", 0, JOB_VERBS "bench doctor ", "threads per rank"},
+    {"--kernels", "NAME", OPT_KEY, "run.kernels", 0, JOB_VERBS "bench ", "auto, cpu or ref"},
+    {"--on-bad-item", "stop|skip", OPT_KEY, "run.on_bad_item", 0, JOB_VERBS,
+     "what an unreadable image does"},
+    {"--time-left", "S", OPT_KEY, "run.time_left", 0, JOB_VERBS, "stop after S seconds, exit 75"},
+    {"--set", "KEY=VALUE", OPT_SET, NULL, 0, JOB_VERBS "bench doctor ",
+     "any configuration key; 'mrad help config' lists them"},
+    {"--train", "NAME", OPT_TEXT, NULL, offsetof(struct args, train), " eval ",
+     "data set whose bank is used"},
+    {"--test", "NAME", OPT_TEXT, NULL, offsetof(struct args, test), " eval ",
+     "data set that is scored"},
+    {"--dump", "FILE", OPT_TEXT, NULL, offsetof(struct args, dump), " eval ",
+     "write y_cls, score, map and mask of every item (HDF5)"},
+    {"--info", "FILE", OPT_TEXT, NULL, offsetof(struct args, info), " bank ",
+     "describe a bank file and do nothing else"},
+    {"--out", "PATH", OPT_TEXT, NULL, offsetof(struct args, out),
+     " index sweep plan metrics report eval ", "where results go"},
+    {"--class", "NAME", OPT_TEXT, NULL, offsetof(struct args, class_name), " index ",
+     "name of the class in layouts that hold one"},
+    {"--repeat", "N", OPT_COUNT, NULL, offsetof(struct args, repeat), " bench ",
+     "measurements of each kind; the median counts"},
+    {"--json", NULL, OPT_FLAG, NULL, offsetof(struct args, json),
+     " eval metrics sweep status report version doctor bank bench ", "JSON instead of a table"},
+    {"--quiet", NULL, OPT_FLAG, NULL, offsetof(struct args, quiet), ALL_VERBS, "errors only"},
+    {"--verbose", NULL, OPT_FLAG, NULL, offsetof(struct args, verbose), ALL_VERBS,
+     "errors with the places they passed"},
+    {"--help", NULL, OPT_FLAG, NULL, offsetof(struct args, help), ALL_VERBS, "this text"},
+};
+
+enum { N_OPTIONS = sizeof options / sizeof *options };
+
+static bool takes(const struct option *o, const char *verb)
+{
+    char word[40];
+    (void)snprintf(word, sizeof word, " %s ", verb);
+    return strcmp(o->verbs, ALL_VERBS) == 0 || strstr(o->verbs, word);
+}
+
+static int unknown_option(const char *verb, const char *text)
+{
+    int rc = ERR_OK;
+    const char *names[N_OPTIONS];
+    size_t n = 0;
+    const char *near;
+    for (size_t i = 0; i < N_OPTIONS; i++)
+        if (takes(&options[i], verb))
+            names[n++] = options[i].name;
+    near = str_nearest(text, names, n);
+    if (near)
+        FAIL(ERR_USAGE, "%s: no option %s, did you mean %s?", verb, text, near);
+    FAIL(ERR_USAGE, "%s: no option %s; 'mrad %s --help' lists them", verb, text, verb);
+out:
+    return rc;
+}
+
+static int add_set(struct args *a, const char *key, const char *value)
+{
+    int rc = ERR_OK;
+    TRY(MEM_GROW(a->set, &a->set_cap, a->n_set + 1));
+    if (key)
+        TRY(str_make(&a->set[a->n_set], "%s=%s", key, value));
+    else
+        TRY(str_dup(&a->set[a->n_set], value));
+    a->n_set++;
+out:
+    return rc;
+}
+
+static int add_dataset(struct args *a, const char *value)
+{
+    int rc = ERR_OK;
+    char *key = NULL;
+    const char *equals = strchr(value, '=');
+    if (!equals || equals == value || !equals[1])
+        FAIL(ERR_USAGE, "--dataset: \"%s\": wanted NAME=ROOT", value);
+    TRY(str_make(&key, "datasets.%.*s.root", (int)(equals - value), value));
+    TRY(add_set(a, key, equals + 1));
+out:
+    MEM_FREE(key);
+    return rc;
+}
+
+static int apply(struct args *a, const struct option *o, const char *value)
+{
+    int rc = ERR_OK;
+    char *at = (char *)a + o->offset;
+    char *end;
+    switch (o->kind) {
+    case OPT_KEY:
+        return add_set(a, o->key, value);
+    case OPT_SET:
+        return add_set(a, NULL, value);
+    case OPT_DATASET:
+        return add_dataset(a, value);
+    case OPT_TEXT:
+        *(const char **)(void *)at = value;
+        break;
+    case OPT_COUNT:
+        *(long *)(void *)at = strtol(value, &end, 10);
+        if (*end || end == value || *(long *)(void *)at < 1)
+            FAIL(ERR_USAGE, "%s: \"%s\": wanted a whole number from 1", o->name, value);
+        break;
+    case OPT_FLAG:
+        *(bool *)at = true;
+        break;
+    }
+out:
+    return rc;
+}
+
+/* The option that text names, alone or as --name=value. */
+static const struct option *find_option(const char *verb, const char *text, const char **value)
+{
+    for (size_t i = 0; i < N_OPTIONS; i++) {
+        size_t n = strlen(options[i].name);
+        *value = NULL;
+        if (!takes(&options[i], verb) || strncmp(text, options[i].name, n) != 0)
+            continue;
+        if (text[n] == '=' && options[i].value)
+            *value = text + n + 1;
+        if (!text[n] || *value)
+            return &options[i];
+    }
+    return NULL;
+}
+
+int args_parse(struct args *a, const char *verb, int argc, char **argv)
+{
+    int rc = ERR_OK;
+    bool is_over = false; /* after "--" everything is an operand */
+    TRY(MEM_NEW(a->operand, (size_t)argc + 1));
+    for (int i = 0; i < argc; i++) {
+        const struct option *o;
+        const char *value;
+        if (is_over || argv[i][0] != '-' || !argv[i][1]) {
+            a->operand[a->n_operands++] = argv[i];
+            continue;
+        }
+        is_over = strcmp(argv[i], "--") == 0;
+        if (is_over)
+            continue;
+        o = find_option(verb, argv[i], &value);
+        if (!o)
+            TRY(unknown_option(verb, argv[i]));
+        if (o->value && !value) {
+            if (++i == argc)
+                FAIL(ERR_USAGE, "%s: wants %s after it", o->name, o->value);
+            value = argv[i];
+        }
+        TRY(apply(a, o, value));
+    }
+out:
+    return rc;
+}
+
+void args_free(struct args *a)
+{
+    for (size_t i = 0; i < a->n_set; i++)
+        MEM_FREE(a->set[i]);
+    MEM_FREE(a->set);
+    MEM_FREE(a->operand);
+}
+
+int args_help(char **out, const char *verb)
+{
+    int rc = ERR_OK;
+    struct str s = {0};
+    for (size_t i = 0; i < N_OPTIONS; i++) {
+        char left[64];
+        if (!takes(&options[i], verb))
+            continue;
+        (void)snprintf(left, sizeof left, "%s %s", options[i].name,
+                       options[i].value ? options[i].value : "");
+        TRY(str_addf(&s, "  %-24s %s\n", left, options[i].help));
+    }
+    *out = s.text;
+    s.text = NULL;
+out:
+    str_free(&s);
+    return rc;
+}
+
+int args_operands(const struct args *a, size_t least, size_t most, const char *wanted)
+{
+    int rc = ERR_OK;
+    if (a->n_operands < least || a->n_operands > most)
+        FAIL(ERR_USAGE, "%zu operands given, wanted %s", a->n_operands, wanted);
+out:
+    return rc;
+}
+
+int args_config(const struct args *a, struct config **out)
+{
+    return config_read(out, a->n_operands ? a->operand[0] : NULL, (const char *const *)a->set,
+                       a->n_set);
+}
+
+int cmd_print(const struct args *a, const char *text)
+{
+    int rc = ERR_OK;
+    if (a->comm && comm_rank(a->comm) != 0)
+        return ERR_OK;
+    if (fputs(text, stdout) == EOF || fflush(stdout) == EOF)
+        FAIL(ERR_IO, "cannot write to standard output");
+out:
+    return rc;
+}

@@ -1,0 +1,144 @@
+/* cmd_stage.c - mrad extract, bank and eval: parts of a sweep on their own. */
+#include "bank/bank.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "cmd/cmd.h"
+#include "par/cores.h"
+#include "report/report.h"
+#include "sweep/sweep.h"
+
+static int read_config(const struct args *a, struct config **out)
+{
+    int rc = ERR_OK;
+    TRY(args_operands(a, 0, 1, "at most one job file"));
+    TRY(args_config(a, out));
+    stop_after((*out)->time_left);
+out:
+    return rc;
+}
+
+static int run_to(struct args *a, enum sweep_goal goal)
+{
+    int rc = ERR_OK;
+    struct config *c = NULL;
+    struct sweep *sweep = NULL;
+    char *text = NULL;
+    TRY(comm_agree(a->comm, read_config(a, &c)));
+    TRY(sweep_open(&sweep, a->comm, c, goal));
+    TRY(sweep_run(sweep, NULL));
+    if (comm_rank(a->comm) == 0) {
+        TRY(sweep_describe(&text, sweep));
+        TRY(cmd_print(a, text));
+    }
+out:
+    MEM_FREE(text);
+    sweep_close(&sweep);
+    config_free(&c);
+    return rc;
+}
+
+int cmd_extract(struct args *a)
+{
+    return run_to(a, SWEEP_FEATURES);
+}
+
+static int describe_bank(const struct args *a)
+{
+    int rc = ERR_OK;
+    struct bank *b = NULL;
+    char *text = NULL;
+    size_t image;
+    size_t pixel;
+    TRY(bank_load(&b, a->info));
+    image = bank_anomalous(b->image_labels, b->n_image);
+    pixel = bank_anomalous(b->pixel_labels, b->n_pixel);
+    if (a->json)
+        TRY(str_make(&text,
+                     "{\"image_keys\": %zu, \"image_anomalous\": %zu, \"embed\": %zu, "
+                     "\"pixel_keys\": %zu, \"pixel_anomalous\": %zu, \"width\": %zu}\n",
+                     b->n_image, image, b->embed, b->n_pixel, pixel, b->width));
+    else
+        TRY(str_make(&text,
+                     "image keys: %zu of %zu columns, %zu anomalous\n"
+                     "pixel keys: %zu of %zu columns, %zu anomalous\n",
+                     b->n_image, b->embed, image, b->n_pixel, b->width, pixel));
+    TRY(cmd_print(a, text));
+out:
+    bank_free(&b);
+    MEM_FREE(text);
+    return rc;
+}
+
+int cmd_bank(struct args *a)
+{
+    return a->info ? describe_bank(a) : run_to(a, SWEEP_BANKS);
+}
+
+/* Put --train and --test in the place of the configuration's pairs. */
+static int choose_pair(struct args *a, struct config **out)
+{
+    int rc = ERR_OK;
+    char *text = NULL;
+    char **set = a->set;
+    if (!a->train || !a->test)
+        FAIL(ERR_USAGE, "eval: wants --train NAME and --test NAME");
+    TRY(str_make(&text, "pairs=[[\"%s\", \"%s\"]]", a->train, a->test));
+    TRY(MEM_GROW(a->set, &a->set_cap, a->n_set + 1));
+    set = a->set;
+    set[a->n_set++] = text;
+    text = NULL;
+    TRY(read_config(a, out));
+    if ((*out)->n_variants != 1 || (*out)->n_seeds != 1)
+        FAIL(ERR_CONFIG, "eval: one variant and one seed wanted; use sweep for more");
+out:
+    MEM_FREE(text);
+    return rc;
+}
+
+static int show_results(const struct args *a, struct sweep *sweep)
+{
+    int rc = ERR_OK;
+    struct results r = {0};
+    char *text = NULL;
+    char *remarks = NULL;
+    if (comm_rank(a->comm) != 0)
+        return ERR_OK;
+    TRY(sweep_results(sweep, &r));
+    if (a->out)
+        TRY(results_write(&r, a->out));
+    if (a->json) {
+        TRY(results_json(&text, &r));
+    } else {
+        TRY(results_table(&text, &r, true));
+        TRY(results_remarks(&remarks, &r));
+    }
+    TRY(cmd_print(a, text));
+    if (remarks)
+        TRY(cmd_print(a, remarks));
+    if (a->dump) {
+        TRY(sweep_dump(sweep, a->dump));
+        log_root("eval", "maps and scores: %s", a->dump);
+    }
+out:
+    results_free(&r);
+    MEM_FREE(text);
+    MEM_FREE(remarks);
+    return rc;
+}
+
+int cmd_eval(struct args *a)
+{
+    int rc = ERR_OK;
+    struct config *c = NULL;
+    struct sweep *sweep = NULL;
+    TRY(comm_agree(a->comm, choose_pair(a, &c)));
+    TRY(sweep_open(&sweep, a->comm, c, SWEEP_ALL));
+    TRY(sweep_run(sweep, NULL));
+    TRY_ALL(a->comm, show_results(a, sweep));
+out:
+    sweep_close(&sweep);
+    config_free(&c);
+    return rc;
+}

@@ -1,0 +1,175 @@
+/* cmd_sweep.c - mrad sweep, plan and status: the whole grid. */
+#include "base/err.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/path.h"
+#include "base/str.h"
+#include "cmd/cmd.h"
+#include "config/json.h"
+#include "par/cores.h"
+#include "sweep/sweep.h"
+#include "version.h"
+
+#include <cjson/cJSON.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The allowed part of the environment: what explains a run, nothing that could be a secret. */
+static const char *const recorded_env[] = {"SLURM_JOB_ID", "SLURM_JOB_NODELIST", "SLURM_NTASKS",
+                                           "OMP_NUM_THREADS", "CUDA_VISIBLE_DEVICES"};
+
+/* used.json: the configuration, complete; run.json: who ran it and with which program. */
+static int write_provenance(const struct args *a, const struct config *c)
+{
+    int rc = ERR_OK;
+    char *text = NULL;
+    char *path = NULL;
+    cJSON *run = NULL;
+    TRY(config_text(&text, c));
+    TRY(path_join(&path, c->out, "used.json"));
+    TRY(file_write(path, text, strlen(text)));
+    MEM_FREE(path);
+    TRY(json_new(&run));
+    TRY(json_put_text(run, "program", "mrad " MRAD_VERSION));
+    TRY(json_put_text(run, "commit", MRAD_COMMIT));
+    TRY(json_put_text(run, "build", MRAD_BUILD_TYPE " " MRAD_COMPILER));
+    TRY(json_put_text(run, "host", comm_host(a->comm)));
+    TRY(json_put_number(run, "ranks", comm_size(a->comm)));
+    for (size_t i = 0; i < sizeof recorded_env / sizeof *recorded_env; i++)
+        if (getenv(recorded_env[i]))
+            TRY(json_put_text(run, recorded_env[i], getenv(recorded_env[i])));
+    TRY(path_join(&path, c->out, "run.json"));
+    TRY(json_write(run, path));
+out:
+    json_free(&run);
+    MEM_FREE(text);
+    MEM_FREE(path);
+    return rc;
+}
+
+static int print_results(const struct args *a, const struct results *r)
+{
+    int rc = ERR_OK;
+    char *table = NULL;
+    char *remarks = NULL;
+    if (a->json) {
+        TRY(results_json(&table, r));
+        TRY(cmd_print(a, table));
+        goto out;
+    }
+    TRY(results_table(&table, r, false));
+    TRY(results_remarks(&remarks, r));
+    TRY(cmd_print(a, table));
+    if (remarks[0]) {
+        TRY(cmd_print(a, "\n"));
+        TRY(cmd_print(a, remarks));
+    }
+out:
+    MEM_FREE(table);
+    MEM_FREE(remarks);
+    return rc;
+}
+
+static int finish(const struct args *a, const struct config *c, const struct sweep *sweep)
+{
+    int rc = ERR_OK;
+    struct results results = {0};
+    if (comm_rank(a->comm) != 0)
+        return ERR_OK;
+    TRY(sweep_results(sweep, &results));
+    TRY(results_write(&results, c->out));
+    TRY(print_results(a, &results));
+    log_root("sweep", "report: %s/results.md", c->out);
+out:
+    results_free(&results);
+    return rc;
+}
+
+/* The job with --out in its place. */
+static int read_job(const struct args *a, struct config **out)
+{
+    int rc = ERR_OK;
+    char *text = NULL;
+    TRY(args_operands(a, 1, 1, "one job file"));
+    TRY(args_config(a, out));
+    if (a->out) {
+        TRY(str_dup(&text, a->out));
+        MEM_FREE((*out)->out);
+        (*out)->out = text;
+    }
+    stop_after((*out)->time_left);
+out:
+    return rc;
+}
+
+int cmd_sweep(struct args *a)
+{
+    int rc = ERR_OK;
+    struct config *c = NULL;
+    struct sweep *sweep = NULL;
+    TRY(comm_agree(a->comm, read_job(a, &c)));
+    TRY(sweep_open(&sweep, a->comm, c, SWEEP_ALL));
+    TRY_ALL(a->comm, comm_rank(a->comm) == 0 ? write_provenance(a, c) : ERR_OK);
+    TRY(sweep_run(sweep, c->out));
+    TRY_ALL(a->comm, finish(a, c, sweep));
+out:
+    sweep_close(&sweep);
+    config_free(&c);
+    return rc;
+}
+
+int cmd_plan(struct args *a)
+{
+    int rc = ERR_OK;
+    struct config *c = NULL;
+    struct sweep *sweep = NULL;
+    char *text = NULL;
+    TRY(comm_agree(a->comm, read_job(a, &c)));
+    TRY(sweep_open(&sweep, a->comm, c, SWEEP_ALL));
+    if (comm_rank(a->comm) == 0) {
+        TRY(sweep_describe(&text, sweep));
+        TRY(cmd_print(a, text));
+    }
+out:
+    MEM_FREE(text);
+    sweep_close(&sweep);
+    config_free(&c);
+    return rc;
+}
+
+int cmd_status(struct args *a)
+{
+    int rc = ERR_OK;
+    char *text = NULL;
+    char *path = NULL;
+    size_t n;
+    TRY(args_operands(a, 1, 1, "the folder of a sweep's results"));
+    if (a->json) {
+        TRY(path_join(&path, a->operand[0], "status.json"));
+        TRY(file_read(path, 1 << 20, &text, &n));
+    } else {
+        TRY(sweep_status_text(&text, a->operand[0]));
+    }
+    TRY(cmd_print(a, text));
+out:
+    MEM_FREE(text);
+    MEM_FREE(path);
+    return rc;
+}
+
+int cmd_report(struct args *a)
+{
+    int rc = ERR_OK;
+    char *path = NULL;
+    struct results results = {0};
+    TRY(args_operands(a, 1, 1, "the folder of a sweep's results"));
+    TRY(path_join(&path, a->operand[0], "results.json"));
+    TRY(results_load(&results, path));
+    TRY(results_write(&results, a->out ? a->out : a->operand[0]));
+    TRY(print_results(a, &results));
+out:
+    MEM_FREE(path);
+    results_free(&results);
+    return rc;
+}
