@@ -81,13 +81,11 @@ static int choose_pair(struct args *a, struct config **out)
 {
     int rc = ERR_OK;
     char *text = NULL;
-    char **set = a->set;
     if (!a->train || !a->test)
         FAIL(ERR_USAGE, "eval: wants --train NAME and --test NAME");
     TRY(str_make(&text, "pairs=[[\"%s\", \"%s\"]]", a->train, a->test));
     TRY(MEM_GROW(a->set, &a->set_cap, a->n_set + 1));
-    set = a->set;
-    set[a->n_set++] = text;
+    a->set[a->n_set++] = text;
     text = NULL;
     TRY(read_config(a, out));
     if ((*out)->n_variants != 1 || (*out)->n_seeds != 1)
