@@ -309,6 +309,8 @@ static void a_png_bomb_is_refused(void **state)
     static const uint8_t head[] = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n', 0, 0, 0,
                                    13,   'I', 'H', 'D', 'R',  0,    0,    0,    1, 0, 0,
                                    0,    1,   8,   0,   0,    0,    0,    0,    0, 0, 0};
+    static const uint8_t data[] = {'I', 'D', 'A', 'T'};
+    static const uint8_t end[] = {0, 0, 0, 0, 'I', 'E', 'N', 'D'};
     uint8_t *raw = NULL;
     char *png = NULL;
     uLongf n_packed = n_room - 100;
@@ -320,9 +322,9 @@ static void a_png_bomb_is_refused(void **state)
     assert_int_equal(compress2((Bytef *)png + n + 8, &n_packed, raw, n_raw, 9), Z_OK);
     for (size_t i = 0; i < 4; i++)
         png[n + i] = (char)(n_packed >> (24 - 8 * i));
-    memcpy(png + n + 4, "IDAT", 4);
+    memcpy(png + n + 4, data, sizeof data);
     n += 12 + n_packed;
-    memcpy(png + n, "\0\0\0\0IEND", 8);
+    memcpy(png + n, end, sizeof end);
     n += 12;
     repair_png(png, n);
     CHECK_FAILS(decode(png, n), ERR_FORMAT, "cannot be decoded: outofmem");
