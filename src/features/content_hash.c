@@ -1,8 +1,9 @@
 /*
  * content_hash.c - what a data set's files hold, as hashes, without reading unchanged files again.
  *
- * The memory is a text file: "size mtime_ns hash path" per line, sorted by path. A file changed within
- * the last two seconds is not remembered: it could change again within the clock's resolution.
+ * The memory is a text file: "size mtime_ns hash path" per line, the images in item order, then
+ * the masks. A file changed within the last two seconds is not remembered: it could change again
+ * within the clock's resolution.
  */
 #include "base/err.h"
 #include "base/file.h"
