@@ -56,7 +56,7 @@ static void the_top_share_is_that_of_a_sort(void **state)
         size_t n = sizes[c / 7 % 5];
         double top;
         fill_map(map, n, c, steps[c / 35 % 5]);
-        if (c % 2) /* rising maps are the hard ones for a selection */
+        if (c % 2) /* sorted maps are the hard ones for a selection */
             qsort(map, n, sizeof *map, downwards);
         top = plain_top(map, n, o.top);
         assert_true(score_image(&o, 0.5F, map, n, scratch) == (float)(0.75 * top + 0.25 * 0.5));
