@@ -336,6 +336,21 @@ static void bad_items_are_skipped_on_demand(void **state)
     tiny_store_close(&s);
 }
 
+/* A folder in place of an image can be found but not read. */
+static void unreadable_files_are_bad_items(void **state)
+{
+    struct tiny_store s;
+    (void)state;
+    tiny_store_open(&s, NULL);
+    assert_int_equal(unlink(tiny_path(&s, "data/2.png")), 0);
+    CHECK_OK(path_mkdirs(tiny_path(&s, "data/2.png")));
+    CHECK_FAILS(plan(&s), ERR_IO, tiny_path(&s, "data/2.png"));
+    tiny_store_plan(&s, skips);
+    tiny_extract(&s);
+    expect_reason(&s, 2, "2.png");
+    tiny_store_close(&s);
+}
+
 /* What the mask says, on the patch grid and in full: the upper half is defect. */
 static void masks_come_back(void **state)
 {
@@ -422,6 +437,7 @@ int main(void)
         cmocka_unit_test(foreign_shards_are_absent),
         cmocka_unit_test(bad_items_stop_the_run),
         cmocka_unit_test(bad_items_are_skipped_on_demand),
+        cmocka_unit_test(unreadable_files_are_bad_items),
         cmocka_unit_test(masks_come_back),
         cmocka_unit_test(unchanged_files_are_not_read_again),
         cmocka_unit_test(the_memory_is_not_trusted_blindly),
