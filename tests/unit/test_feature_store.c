@@ -202,15 +202,16 @@ static void damaged_shards_are_absent(void **state)
     bring_back(&s, path);
     flip_byte(path, find_bytes(path, flags, sizeof flags));
     expect_absent(&s, 0, "damaged");
-    /* features are too large to be read for a look, but they are never used damaged */
+    /* features are too large to be read for a look, but they are never used damaged: the file goes */
     bring_back(&s, path);
     CHECK_OK(feature_shard_open(&f, s.features, 0));
     CHECK_OK(feature_shard_read(&f, 2, NULL, patch));
     feature_shard_close(&f);
     flip_byte(path, find_bytes(path, patch, sizeof patch) + 7);
     CHECK_OK(feature_shard_open(&f, s.features, 0));
-    CHECK_FAILS(feature_shard_read(&f, 2, NULL, patch), ERR_FORMAT, "cannot read dataset 'patch'");
+    CHECK_FAILS(feature_shard_read(&f, 2, NULL, patch), ERR_FORMAT, "removed a damaged shard");
     feature_shard_close(&f);
+    expect_absent(&s, 0, "missing");
     MEM_FREE(path);
     tiny_store_close(&s);
 }
