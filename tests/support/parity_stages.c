@@ -275,12 +275,44 @@ static void our_map(const struct parity *p, size_t item, float *map)
                        p->features[1]->grid, p->bench.side, p->config->sigma, map));
 }
 
+/*
+ * A map is nearly flat, so its norm hides faults of smoothing. This error is relative to how far the
+ * map goes from its mean.
+ */
+static double contrast_error(const float *got, const float *want, size_t n)
+{
+    double sum = 0;
+    double variation = 0;
+    double difference = 0;
+    for (size_t i = 0; i < n; i++)
+        sum += (double)want[i];
+    for (size_t i = 0; i < n; i++) {
+        double rise = (double)want[i] - sum / (double)n;
+        double off = (double)got[i] - (double)want[i];
+        variation += rise * rise;
+        difference += off * off;
+    }
+    return sqrt(difference / variation);
+}
+
+/* The score that the golden's own map and retrieval give: share of pixels and weights alone. */
+static double fusion_error(const struct parity *p, size_t item, const float *map, float *scratch)
+{
+    float y_cls = 0;
+    float want = 0;
+    float got;
+    read_row(p->golden, "tf", "y_cls", item, &y_cls);
+    read_row(p->golden, "tf", "score", item, &want);
+    got = score_image(&p->score_place->options, y_cls, map, p->bench.side * p->bench.side, scratch);
+    return floats_distance(&got, &want, 1);
+}
+
 void scores_and_maps_equal_the_golden(void **state)
 {
     const struct parity *p = parity_of(state, __func__);
     const struct scores *s = p->scores;
     size_t n_px = p->bench.side * p->bench.side;
-    double y_cls = 0, score = 0, map = 0;
+    double y_cls = 0, score = 0, map = 0, contrast = 0, fusion = 0;
     float *got = NULL;
     float *want = NULL;
     CHECK_OK(MEM_NEW(got, n_px));
@@ -295,10 +327,14 @@ void scores_and_maps_equal_the_golden(void **state)
         read_row(p->golden, "tf", "map", i, want);
         our_map(p, i, got);
         map = worse(map, floats_distance(got, want, n_px));
+        contrast = worse(contrast, contrast_error(got, want, n_px));
+        fusion = worse(fusion, fusion_error(p, i, want, got));
     }
     CHECK_TOLERANCE(TOLERANCE_Y_CLS, label(p, "B", "tf/y_cls"), y_cls);
     CHECK_TOLERANCE(TOLERANCE_MAP, label(p, "B", "tf/map"), map);
+    CHECK_TOLERANCE(TOLERANCE_CONTRAST, label(p, "B", "tf/map, contrast"), contrast);
     CHECK_TOLERANCE(TOLERANCE_SCORE, label(p, "B", "tf/score"), score);
+    CHECK_TOLERANCE(TOLERANCE_FUSION, label(p, "B", "tf/score of the golden's map"), fusion);
     MEM_FREE(got);
     MEM_FREE(want);
 }
