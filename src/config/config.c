@@ -203,6 +203,8 @@ void config_free(struct config **config)
     if (!c)
         return;
     MEM_FREE(c->weights);
+    MEM_FREE(c->ft_init);
+    MEM_FREE(c->ft_order);
     MEM_FREE(c->store);
     MEM_FREE(c->out);
     MEM_FREE(c->seed);
@@ -217,16 +219,18 @@ static int open_group(cJSON *tree, const char *key, cJSON **group, const char **
 {
     int rc = ERR_OK;
     char name[MAX_KEY];
-    const char *dot = strchr(key, '.');
+    const char *dot;
     *group = tree;
     *leaf = key;
-    if (!dot)
-        return ERR_OK;
-    (void)snprintf(name, sizeof name, "%.*s", (int)(dot - key), key);
-    *leaf = dot + 1;
-    *group = cJSON_GetObjectItemCaseSensitive(tree, name);
-    if (!*group)
-        TRY(json_put_object(tree, name, group));
+    while ((dot = strchr(*leaf, '.'))) {
+        cJSON *inner;
+        (void)snprintf(name, sizeof name, "%.*s", (int)(dot - *leaf), *leaf);
+        inner = cJSON_GetObjectItemCaseSensitive(*group, name);
+        if (!inner)
+            TRY(json_put_object(*group, name, &inner));
+        *group = inner;
+        *leaf = dot + 1;
+    }
 out:
     return rc;
 }

@@ -14,6 +14,8 @@
 
 enum dtype_choice { FEATURES_F32, FEATURES_F16, FEATURES_BF16 };
 enum fusion { FUSION_WEIGHTED, FUSION_SUM };
+enum schedule { SCHEDULE_COSINE, SCHEDULE_CONSTANT };
+enum class_loss { CLASS_LOSS_CE, CLASS_LOSS_BCE };
 enum bad_item { BAD_ITEM_STOP, BAD_ITEM_SKIP };
 enum pairing { PAIRS_PROTOCOL, PAIRS_ALL, PAIRS_LISTED };
 
@@ -48,6 +50,16 @@ struct config {
     double pro_limit;
     size_t pro_steps;
 
+    size_t batch;
+    double dropout_image, dropout_pixel;
+    int class_loss; /* enum class_loss */
+    double class_tau;
+    size_t checkpoint_steps;
+    char *ft_init, *ft_order;
+    double ft_lr;
+    size_t ft_epochs;
+    int ft_schedule; /* enum schedule */
+
     int kernels; /* index into config_kernels */
     size_t threads;
     int on_bad_item; /* enum bad_item */
@@ -73,7 +85,13 @@ extern const char *const config_kernels[];
 extern const char *const config_gathers[];
 
 /* Which artefact a field is part of; keys of artefacts are hashes over these. */
-enum stage_flag { IN_FEATURES = 1, IN_BANK = 2, IN_SCORES = 4, IN_METRICS = 8 };
+enum stage_flag {
+    IN_FEATURES = 1,
+    IN_BANK = 2,
+    IN_SCORES = 4,
+    IN_METRICS = 8,
+    IN_HEAD = 16,
+};
 
 /*
  * Read a configuration. path may be NULL (defaults only); set holds n_set texts "key=value", whose

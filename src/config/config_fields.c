@@ -7,6 +7,8 @@
 static const char *const presets[] = {"released", "paper", NULL};
 static const char *const dtypes[] = {"f32", "f16", "bf16", NULL};
 static const char *const fusions[] = {"weighted", "sum", NULL};
+static const char *const schedules[] = {"cosine", "constant", NULL};
+static const char *const class_losses[] = {"ce", "bce", NULL};
 static const char *const bad_items[] = {"stop", "skip", NULL};
 const char *const config_kernels[] = {"auto", "cpu", "ref", NULL};
 const char *const config_gathers[] = {"mpi", NULL};
@@ -47,6 +49,28 @@ const struct field config_fields[] = {
     {"score.sigma", KIND_REAL, AT(sigma), "4.0", 0, 100, NULL, IN_SCORES,
      "Gaussian smoothing of the anomaly map in pixels; 0: none"},
 
+    {"train.batch", KIND_SIZE, AT(batch), "8", 1, 4096, NULL, IN_HEAD,
+     "items in one training step"},
+    {"train.dropout_image", KIND_REAL, AT(dropout_image), "0.95", 0, 1, NULL, IN_HEAD,
+     "similarity dropout of the image level: quantile above which entries are hidden; 1: off"},
+    {"train.dropout_pixel", KIND_REAL, AT(dropout_pixel), "0.8", 0, 1, NULL, IN_HEAD,
+     "similarity dropout of the patch level"},
+    {"train.class_loss", KIND_CHOICE, AT(class_loss), "\"ce\"", 0, 0, class_losses, IN_HEAD,
+     "image loss: softmax over probabilities / class_tau (ce), or binary cross-entropy (bce)"},
+    {"train.class_tau", KIND_REAL, AT(class_tau), "0.07", 1e-4, 1e4, NULL, IN_HEAD,
+     "temperature of the image loss ce"},
+    {"train.checkpoint_steps", KIND_SIZE, AT(checkpoint_steps), "50", 1, 1e9, NULL, 0,
+     "steps between checkpoints"},
+    {"train.ft.init", KIND_TEXT, AT(ft_init), NULL, 0, 0, NULL, 0,
+     "start values of MRAD-FT, FILE:/group of an HDF5 file; none: drawn from the seed"},
+    {"train.ft.order", KIND_TEXT, AT(ft_order), NULL, 0, 0, NULL, 0,
+     "items of each step, FILE:/dataset (steps, batch); none: shuffled by the seed"},
+    {"train.ft.lr", KIND_REAL, AT(ft_lr), "4e-4", 0, 10, NULL, IN_HEAD, "learning rate of MRAD-FT"},
+    {"train.ft.epochs", KIND_SIZE, AT(ft_epochs), "1", 1, 10000, NULL, IN_HEAD,
+     "passes over the auxiliary data set"},
+    {"train.ft.schedule", KIND_CHOICE, AT(ft_schedule), "\"cosine\"", 0, 0, schedules, IN_HEAD,
+     "learning rate over the steps: cosine to 1e-6, or constant"},
+
     {"metrics.pro_limit", KIND_REAL, AT(pro_limit), "0.3", 1e-6, 1, NULL, IN_METRICS,
      "largest false positive rate that PRO integrates to"},
     {"metrics.pro_steps", KIND_SIZE, AT(pro_steps), "200", 2, 100000, NULL, IN_METRICS,
@@ -67,7 +91,7 @@ const struct field config_fields[] = {
      "\"protocol\" (train on visa, test on the others; for visa train on mvtec), \"all\", or "
      "[[train, test], ...]"},
     {"variants", KIND_TEXTS, AT(variant), "[\"mrad-tf\"]", 0, 0, NULL, 0,
-     "list of methods: mrad-tf"},
+     "list of methods: mrad-tf, mrad-ft"},
     {"seeds", KIND_SIZES, AT(seed), "[111]", 0, 0x1p53, NULL, 0,
      "list of seeds; mrad-tf draws no random numbers"},
     {"store", KIND_TEXT, AT(store), "\"store\"", 0, 0, NULL, 0,
@@ -83,6 +107,7 @@ const size_t config_n_fields = sizeof config_fields / sizeof *config_fields;
  */
 const struct preset_value config_presets[] = {
     {1, "score.fusion", "\"sum\""},
+    {1, "train.class_loss", "\"bce\""},
 };
 
 const size_t config_n_presets = sizeof config_presets / sizeof *config_presets;

@@ -9,8 +9,9 @@
 
 #include <string.h>
 
-/* One level of the bank: packed keys and their labels as numbers. */
+/* One level of the bank: packed keys, their labels as numbers, and the query map of a head. */
 struct level {
+    struct linear *query_map; /* NULL without a head */
     struct linear *keys;
     float *anomalous; /* [n] */
 };
@@ -21,36 +22,86 @@ struct retriever {
     struct level pixel;
 };
 
-static int pack_level(struct level *out, struct ops *ops, const float *keys, const uint8_t *labels,
-                      size_t n, size_t dim)
+/* What a level is made of. */
+struct source {
+    const float *keys;
+    const uint8_t *labels;
+    size_t n, dim;
+    int wq, wk; /* enum ft_tensor; biases follow */
+};
+
+static int pack_map(struct linear **out, struct ops *ops, const struct head *h, int which)
+{
+    const struct linear_spec spec = {.n_in = h->columns[which],
+                                     .n_out = h->rows[which],
+                                     .weight = h->tensor[which],
+                                     .bias = h->tensor[which + 1]};
+    return linear_pack(ops, out, &spec);
+}
+
+/* Keys through the head's key map: host memory [n, E], freed by the caller. */
+static int project_keys(float **out, struct ops *ops, const struct source *s, const struct head *h)
 {
     int rc = ERR_OK;
-    float *host = NULL;
-    const struct linear_spec spec = {.n_in = dim, .n_out = n, .weight = keys};
-    TRY(MEM_NEW(host, n));
-    for (size_t i = 0; i < n; i++)
-        host[i] = labels[i] ? 1.0F : 0.0F;
-    TRY(linear_pack(ops, &out->keys, &spec));
-    TRY(ops_alloc(ops, &out->anomalous, n));
-    TRY(ops_upload(ops, out->anomalous, host, n));
+    struct linear *map = NULL;
+    float *x = NULL;
+    float *y = NULL;
+    size_t embed = h->rows[s->wk];
+    TRY(pack_map(&map, ops, h, s->wk));
+    TRY(ops_alloc(ops, &x, s->n * s->dim));
+    TRY(ops_alloc(ops, &y, s->n * embed));
+    TRY(ops_upload(ops, x, s->keys, s->n * s->dim));
+    TRY(linear_run(ops, map, x, s->n, y));
+    TRY(MEM_NEW(*out, s->n * embed));
+    TRY(ops_download(ops, *out, y, s->n * embed));
 out:
-    MEM_FREE(host);
+    linear_free(ops, &map);
+    ops_drop(ops, &x);
+    ops_drop(ops, &y);
     return rc;
 }
 
-int retriever_new(struct retriever **out, struct ops *ops, const struct bank *bank)
+static int pack_level(struct level *out, struct ops *ops, const struct source *s,
+                      const struct head *head)
+{
+    int rc = ERR_OK;
+    float *host = NULL;
+    float *projected = NULL;
+    struct linear_spec spec = {.n_in = s->dim, .n_out = s->n, .weight = s->keys};
+    if (head) {
+        TRY(pack_map(&out->query_map, ops, head, s->wq));
+        TRY(project_keys(&projected, ops, s, head));
+        spec.weight = projected;
+        spec.n_in = head->rows[s->wk];
+    }
+    TRY(MEM_NEW(host, s->n));
+    for (size_t i = 0; i < s->n; i++)
+        host[i] = s->labels[i] ? 1.0F : 0.0F;
+    TRY(linear_pack(ops, &out->keys, &spec));
+    TRY(ops_alloc(ops, &out->anomalous, s->n));
+    TRY(ops_upload(ops, out->anomalous, host, s->n));
+out:
+    MEM_FREE(host);
+    MEM_FREE(projected);
+    return rc;
+}
+
+int retriever_new(struct retriever **out, struct ops *ops, const struct bank *bank,
+                  const struct head *head)
 {
     int rc = ERR_OK;
     struct retriever *r = NULL;
+    const struct source image = {
+        bank->image_keys, bank->image_labels, bank->n_image, bank->embed, FT_IQ, FT_IK};
+    const struct source pixel = {
+        bank->pixel_keys, bank->pixel_labels, bank->n_pixel, bank->width, FT_WQ, FT_WK};
     if (!bank->n_image || !bank->n_pixel)
         FAIL(ERR_SHAPE, "a memory bank with %zu image and %zu pixel entries cannot be searched",
              bank->n_image, bank->n_pixel);
     TRY(MEM_NEW(r, 1));
     r->ops = ops;
-    TRY(pack_level(&r->image, ops, bank->image_keys, bank->image_labels, bank->n_image,
-                   bank->embed));
-    TRY(pack_level(&r->pixel, ops, bank->pixel_keys, bank->pixel_labels, bank->n_pixel,
-                   bank->width));
+    TRY(pack_level(&r->image, ops, &image, head));
+    TRY(pack_level(&r->pixel, ops, &pixel, head));
 out:
     if (rc)
         retriever_free(&r);
@@ -63,22 +114,40 @@ void retriever_free(struct retriever **retriever)
     struct retriever *r = *retriever;
     if (!r)
         return;
-    linear_free(r->ops, &r->image.keys);
-    linear_free(r->ops, &r->pixel.keys);
-    ops_drop(r->ops, &r->image.anomalous);
-    ops_drop(r->ops, &r->pixel.anomalous);
+    struct level *levels[] = {&r->image, &r->pixel};
+    for (size_t i = 0; i < 2; i++) {
+        linear_free(r->ops, &levels[i]->query_map);
+        linear_free(r->ops, &levels[i]->keys);
+        ops_drop(r->ops, &levels[i]->anomalous);
+    }
     MEM_FREE(*retriever);
 }
 
-int scores_plan(struct score_place **out, const struct config *config, const char *variant,
-                const struct bank_place *train, const struct features *test)
+/* Masses of n unit queries at one level; mapped [n, E] is room for the mapped queries. */
+static int search(struct retriever *r, const struct level *l, const float *query, size_t n,
+                  float *mapped, float tau, float *mass)
+{
+    int rc = ERR_OK;
+    if (l->query_map) {
+        TRY(linear_run(r->ops, l->query_map, query, n, mapped));
+        query = mapped;
+    }
+    TRY(ops_retrieve(r->ops, l->keys, query, n, l->anomalous, tau, mass));
+out:
+    return rc;
+}
+
+int scores_plan(struct score_place **out, const struct config *config,
+                const struct bank_place *train, const struct head_place *head,
+                const struct features *test)
 {
     int rc = ERR_OK;
     struct hasher *h = NULL;
     struct score_place *p = NULL;
     TRY(MEM_NEW(p, 1));
-    p->variant = variant;
+    p->variant = head ? head->variant : "mrad-tf";
     p->train = train;
+    p->head = head;
     p->test = test;
     p->options = (struct score_options){.tau = (float)config->tau,
                                         .top = config->top,
@@ -90,12 +159,12 @@ int scores_plan(struct score_place **out, const struct config *config, const cha
     TRY(hasher_new(&h));
     hasher_add_text(h, SCORES_SCHEMA);
     hasher_add(h, &(int){SCORES_VERSION}, sizeof(int));
-    hasher_add_text(h, variant);
-    hasher_add_text(h, train->key);
+    hasher_add_text(h, p->variant);
+    hasher_add_text(h, head ? head->key : train->key);
     hasher_add_text(h, test->key);
     hasher_add_text(h, p->options_text);
     hash_hex(p->key, hasher_finish(&h));
-    TRY(str_make(&p->dir, "%s/scores/%s/%s/%s/%s", config->store, variant,
+    TRY(str_make(&p->dir, "%s/scores/%s/%s/%s/%s", config->store, p->variant,
                  train->features->manifest->name, test->manifest->name, p->key));
 out:
     if (rc)
@@ -168,7 +237,7 @@ float score_image(const struct score_options *o, float y_cls, const float *map, 
 
 /* Memory for one item at a time. */
 struct bench {
-    float *cls, *patch, *pooled, *map, *scratch;
+    float *cls, *patch, *pooled, *mapped, *map, *scratch;
 };
 
 static int score_item(const struct score_place *p, struct feature_shard *s, size_t row,
@@ -185,13 +254,11 @@ static int score_item(const struct score_place *p, struct feature_shard *s, size
         return ERR_OK;
     TRY(feature_shard_read(s, row, w->cls, w->patch));
     TRY(ops_unit(r->ops, w->cls, 1, shape->embed));
-    TRY(ops_retrieve(r->ops, r->image.keys, w->cls, 1, r->image.anomalous, p->options.tau,
-                     &out->y_cls[row]));
+    TRY(search(r, &r->image, w->cls, 1, w->mapped, p->options.tau, &out->y_cls[row]));
     if (p->options.pools)
         TRY(ops_pool(r->ops, w->patch, grid, shape->width, w->pooled));
     TRY(ops_unit(r->ops, query, grid * grid, shape->width));
-    TRY(ops_retrieve(r->ops, r->pixel.keys, query, grid * grid, r->pixel.anomalous, p->options.tau,
-                     mass));
+    TRY(search(r, &r->pixel, query, grid * grid, w->mapped, p->options.tau, mass));
     TRY(score_map(r->ops, mass, grid, side, p->options.sigma, w->map));
     out->score[row] = score_image(&p->options, out->y_cls[row], w->map, side * side, w->scratch);
 out:
@@ -213,6 +280,7 @@ int scores_build_shard(const struct score_place *place, size_t shard, struct ret
     TRY(MEM_NEW(w.cls, f->model.shape.embed));
     TRY(MEM_NEW(w.patch, n_patch * f->model.shape.width));
     TRY(MEM_NEW(w.pooled, n_patch * f->model.shape.width));
+    TRY(MEM_NEW(w.mapped, n_patch * f->model.shape.embed));
     TRY(MEM_NEW(w.map, n_px));
     TRY(MEM_NEW(w.scratch, n_px));
     for (size_t i = 0; i < s.n; i++) {
@@ -228,6 +296,7 @@ out:
     MEM_FREE(w.cls);
     MEM_FREE(w.patch);
     MEM_FREE(w.pooled);
+    MEM_FREE(w.mapped);
     MEM_FREE(w.map);
     MEM_FREE(w.scratch);
     MEM_FREE(path);

@@ -13,6 +13,7 @@
 #include "bank/bank.h"
 #include "config/config.h"
 #include "features/features.h"
+#include "head/head.h"
 #include "ops/ops.h"
 
 #include <stdbool.h>
@@ -21,8 +22,12 @@
 /* A bank in the layout of the kernels. */
 struct retriever;
 
-/* Pack a bank; it may be freed afterwards. ERR_SHAPE when it has no entries. */
-int retriever_new(struct retriever **out, struct ops *ops, const struct bank *bank);
+/*
+ * Pack a bank, seen through a head's metric when there is one (head NULL: MRAD-TF). Both may be freed
+ * afterwards. ERR_SHAPE when the bank has no entries.
+ */
+int retriever_new(struct retriever **out, struct ops *ops, const struct bank *bank,
+                  const struct head *head);
 void retriever_free(struct retriever **retriever);
 
 /* Options of one cell, from the configuration. */
@@ -39,6 +44,7 @@ struct score_options {
 struct score_place {
     const char *variant;            /* borrowed */
     const struct bank_place *train; /* borrowed */
+    const struct head_place *head;  /* borrowed; NULL for mrad-tf */
     const struct features *test;    /* borrowed */
     struct score_options options;
     char *dir;
@@ -46,8 +52,10 @@ struct score_place {
     char *options_text; /* JSON */
 };
 
-int scores_plan(struct score_place **out, const struct config *config, const char *variant,
-                const struct bank_place *train, const struct features *test);
+/* head: the trained head whose metric is used, NULL for mrad-tf. Free with score_place_free. */
+int scores_plan(struct score_place **out, const struct config *config,
+                const struct bank_place *train, const struct head_place *head,
+                const struct features *test);
 void score_place_free(struct score_place **place);
 
 /* Path of the whole or of a part; free with MEM_FREE. */
@@ -60,7 +68,7 @@ bool scores_has_shard(const struct score_place *place, size_t shard);
 
 /*
  * Score the items of one feature shard and write the part. Local. Eq.: patch mass and Y_cls are
- * softmax(q K^T / tau) V on unit, neighbour-pooled queries; the map is the mass upsampled bilinearly
+ * softmax(q K^T / tau) V on unit, neighbour-pooled queries, through the head's maps if there is one; the map is the mass upsampled bilinearly
  * and smoothed; score = (1-k) mean of the top share of the map + k Y_cls.
  */
 int scores_build_shard(const struct score_place *place, size_t shard, struct retriever *retriever);

@@ -61,6 +61,7 @@ int scores_write(const struct scores *s, const char *path, const struct score_pl
     TRY(h5_put_text(f, "/", "key", place->key));
     TRY(h5_put_text(f, "/", "variant", place->variant));
     TRY(h5_put_text(f, "/", "bank", place->train->key));
+    TRY(h5_put_text(f, "/", "head", place->head ? place->head->key : "none"));
     TRY(h5_put_text(f, "/", "features", place->test->key));
     TRY(h5_put_text(f, "/", "train", place->train->features->manifest->name));
     TRY(h5_put_text(f, "/", "test", place->test->manifest->name));

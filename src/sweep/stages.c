@@ -5,6 +5,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "par/gather.h"
 #include "sweep/sweep_int.h"
 
 #include <string.h>
@@ -23,6 +24,11 @@ static size_t bank_parts(const struct sweep *s, size_t i)
 static size_t gather_parts(const struct sweep *s, size_t i)
 {
     return s->member[i].wants_bank ? 1 : 0;
+}
+
+static size_t train_parts(const struct sweep *s, size_t i)
+{
+    return s->trainee[i].wants_head ? 1 : 0;
 }
 
 static size_t score_parts(const struct sweep *s, size_t i)
@@ -55,6 +61,11 @@ static bool has_bank(const struct sweep *s, const struct piece *p)
 static bool is_gathered(const struct sweep *s, const struct piece *p)
 {
     return bank_is_whole(s->member[p->owner].bank_place);
+}
+
+static bool is_trained(const struct sweep *s, const struct piece *p)
+{
+    return head_exists(s->trainee[p->owner].place);
 }
 
 static bool has_scores(const struct sweep *s, const struct piece *p)
@@ -92,22 +103,62 @@ out:
     return rc;
 }
 
-/* The bank of a member in the kernels' layout; one at a time is kept. */
-static int load_retriever(struct sweep *s, size_t member)
+static int gather(struct sweep *s, const struct piece *p)
+{
+    int rc = ERR_OK;
+    const struct gather_method *method;
+    struct member *m = &s->member[p->owner];
+    TRY(gather_find(&method, config_gathers[s->config->gather]));
+    TRY(bank_gather(&m->bank, m->bank_place, s->comm, method));
+    log_root("gather", "%s: %zu image keys (%zu anomalous), %zu pixel keys (%zu anomalous)",
+             m->entry->name, m->bank->n_image,
+             bank_anomalous(m->bank->image_labels, m->bank->n_image), m->bank->n_pixel,
+             bank_anomalous(m->bank->pixel_labels, m->bank->n_pixel));
+out:
+    return rc;
+}
+
+/* The bank of a member in memory. */
+static int need_bank(struct sweep *s, struct member *m)
+{
+    (void)s;
+    return m->bank ? ERR_OK : bank_open(&m->bank, m->bank_place);
+}
+
+static int train(struct sweep *s, const struct piece *p)
+{
+    int rc = ERR_OK;
+    struct trainee *t = &s->trainee[p->owner];
+    struct member *m = &s->member[t->member];
+    TRY_ALL(s->comm, sweep_ops(s));
+    TRY_ALL(s->comm, need_bank(s, m));
+    log_root("train", "%s on %s, seed %zu: %zu steps", t->place->variant, m->entry->name, t->seed,
+             t->place->n_steps);
+    TRY(head_train(t->place, m->bank, s->ops, s->comm));
+out:
+    return rc;
+}
+
+/* The bank of a member, through a trainee's head, in the kernels' layout; one at a time is kept. */
+static int load_retriever(struct sweep *s, size_t member, size_t trainee)
 {
     int rc = ERR_OK;
     struct member *m = &s->member[member];
-    if (s->retriever && s->retriever_of == member)
+    struct head *head = NULL;
+    if (s->retriever && s->retriever_of[0] == member && s->retriever_of[1] == trainee)
         return ERR_OK;
     retriever_free(&s->retriever);
-    if (!m->bank)
-        TRY(bank_open(&m->bank, m->bank_place));
-    rc = retriever_new(&s->retriever, s->ops, m->bank);
+    TRY(need_bank(s, m));
+    if (trainee != NO_HEAD)
+        TRY(head_open(&head, s->trainee[trainee].place));
+    rc = retriever_new(&s->retriever, s->ops, m->bank, head);
     if (rc)
         err_prefix("data set %s: ", m->entry->name);
     TRY(rc);
-    s->retriever_of = member;
+    s->retriever_of[0] = member;
+    s->retriever_of[1] = trainee;
 out:
+    head_free(&head);
     return rc;
 }
 
@@ -115,7 +166,7 @@ static int score(struct sweep *s, const struct piece *p)
 {
     int rc = ERR_OK;
     TRY(sweep_ops(s));
-    TRY(load_retriever(s, s->cell[p->owner].train));
+    TRY(load_retriever(s, s->cell[p->owner].train, s->cell[p->owner].trainee));
     TRY(scores_build_shard(s->cell[p->owner].place, p->part, s->retriever));
 out:
     return rc;
@@ -170,21 +221,25 @@ static double row_cost(const struct sweep *s, const struct piece *p)
     return (double)n;
 }
 
+enum owner { MEMBER, TRAINEE, CELL };
+
 static const struct stage {
     const char *name;
     const char *unit;
-    bool by_cell; /* owners are cells, else members */
+    enum owner owner;
     size_t (*parts)(const struct sweep *s, size_t owner);
     bool (*exists)(const struct sweep *s, const struct piece *p);
     double (*cost)(const struct sweep *s, const struct piece *p);
-    int (*work)(struct sweep *s, const struct piece *p); /* NULL: all ranks together */
+    int (*work)(struct sweep *s, const struct piece *p);
+    bool is_collective;
 } stages[N_STAGES] = {
-    {"extract", "feature shards", false, feature_parts, has_features, member_cost, extract},
-    {"bank", "bank shards", false, bank_parts, has_bank, member_cost, build_bank},
-    {"gather", "banks", false, gather_parts, is_gathered, unit_cost, NULL},
-    {"score", "score shards", true, score_parts, has_scores, cell_cost, score},
-    {"join", "cells", true, join_parts, is_joined, unit_cost, join},
-    {"measure", "rows", true, row_parts, has_row, row_cost, measure},
+    {"extract", "feature shards", MEMBER, feature_parts, has_features, member_cost, extract, false},
+    {"bank", "bank shards", MEMBER, bank_parts, has_bank, member_cost, build_bank, false},
+    {"gather", "banks", MEMBER, gather_parts, is_gathered, unit_cost, gather, true},
+    {"train", "heads", TRAINEE, train_parts, is_trained, unit_cost, train, true},
+    {"score", "score shards", CELL, score_parts, has_scores, cell_cost, score, false},
+    {"join", "cells", CELL, join_parts, is_joined, unit_cost, join, false},
+    {"measure", "rows", CELL, row_parts, has_row, row_cost, measure, false},
 };
 
 const char *stage_name(size_t stage)
@@ -200,7 +255,8 @@ const char *stage_unit(size_t stage)
 static int list_all(const struct sweep *s, const struct stage *stage, struct piece **out, size_t *n)
 {
     int rc = ERR_OK;
-    size_t owners = stage->by_cell ? s->n_cells : s->n_members;
+    const size_t owners_of[] = {s->n_members, s->n_trainees, s->n_cells};
+    size_t owners = owners_of[stage->owner];
     size_t total = 0;
     *n = 0;
     *out = NULL;
@@ -236,8 +292,19 @@ out:
     return rc;
 }
 
+bool stage_is_collective(size_t stage)
+{
+    return stages[stage].is_collective;
+}
+
+int stage_together(struct sweep *s, size_t stage, const struct piece *piece)
+{
+    BUG_ON(!stages[stage].is_collective);
+    return stages[stage].work(s, piece);
+}
+
 int stage_work(struct sweep *s, size_t stage, const struct piece *piece)
 {
-    BUG_ON(!stages[stage].work);
+    BUG_ON(stages[stage].is_collective);
     return stages[stage].work(s, piece);
 }

@@ -6,7 +6,6 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "par/cores.h"
-#include "par/gather.h"
 #include "sweep/queue.h"
 #include "sweep/sweep_int.h"
 #include "tensor/h5.h"
@@ -61,20 +60,16 @@ out:
     return rc;
 }
 
-/* All ranks together, one bank after another. */
-static int run_gather(struct sweep *s, const struct piece *piece, size_t n)
+/* All ranks together, one piece after another. */
+static int run_together(struct sweep *s, size_t stage, const struct piece *piece, size_t n)
 {
     int rc = ERR_OK;
-    const struct gather_method *method;
-    TRY(gather_find(&method, config_gathers[s->config->gather]));
     for (size_t i = 0; i < n; i++) {
-        struct member *m = &s->member[piece[i].owner];
-        TRY_ALL(s->comm, stop_requested() ? ERR_STOPPED : ERR_OK);
-        TRY(bank_gather(&m->bank, m->bank_place, s->comm, method));
-        log_root("gather", "%s: %zu image keys (%zu anomalous), %zu pixel keys (%zu anomalous)",
-                 m->entry->name, m->bank->n_image,
-                 bank_anomalous(m->bank->image_labels, m->bank->n_image), m->bank->n_pixel,
-                 bank_anomalous(m->bank->pixel_labels, m->bank->n_pixel));
+        TRY_ALL(s->comm, stop_requested() ? err_set(ERR_STOPPED, __FILE__, __LINE__, __func__,
+                                                    "stopped on request")
+                                          : ERR_OK);
+        TRY(stage_together(s, stage, &piece[i]));
+        status_stage(s->status, stage, i + 1, n);
     }
 out:
     return rc;
@@ -90,8 +85,8 @@ static int run_stage(struct sweep *s, size_t stage)
     status_stage(s->status, stage, 0, n);
     if (n == 0)
         goto out;
-    if (strcmp(stage_name(stage), "gather") == 0)
-        TRY(run_gather(s, piece, n));
+    if (stage_is_collective(stage))
+        TRY(run_together(s, stage, piece, n));
     else
         TRY(run_queue(s, stage, piece, n));
     status_stage(s->status, stage, n, n);
@@ -113,6 +108,8 @@ static int clean_temp(const struct sweep *s)
         if (s->member[i].bank_place)
             TRY(file_clean_temp(s->member[i].bank_place->dir));
     }
+    for (size_t i = 0; i < s->n_trainees; i++)
+        TRY(file_clean_temp(s->trainee[i].place->dir));
     for (size_t i = 0; i < s->n_cells; i++) {
         TRY(file_clean_temp(s->cell[i].place->dir));
         TRY(file_clean_temp(s->cell[i].row_dir));

@@ -4,6 +4,7 @@
 
 #include "bank/bank.h"
 #include "features/features.h"
+#include "head/head.h"
 #include "scores/scores.h"
 #include "sweep/sweep.h"
 
@@ -20,10 +21,21 @@ struct member {
     uint8_t wants_features, wants_bank;
 };
 
+/* One head to train: of a data set's bank, with a seed. */
+struct trainee {
+    size_t member;
+    size_t seed;
+    struct head_place *place;
+    uint8_t wants_head;
+};
+
+#define NO_HEAD SIZE_MAX
+
 /* One (variant, train, test). */
 struct cell {
     const char *variant; /* borrowed from the configuration */
     size_t train, test;  /* members */
+    size_t trainee;      /* whose head is used, or NO_HEAD */
     size_t seed;
     struct score_place *place;
     char *row_dir; /* store/metrics/<variant>/<train>/<test>/<key> */
@@ -41,6 +53,8 @@ struct sweep {
     struct model_info model;
     struct member *member; /* [n_members] */
     size_t n_members;
+    struct trainee *trainee; /* [n_trainees] */
+    size_t n_trainees;
     struct cell *cell; /* [n_cells] */
     size_t n_cells;
     size_t n_rows;
@@ -51,7 +65,7 @@ struct sweep {
     struct ops *ops;
     struct extractor *extractor;
     struct retriever *retriever;
-    size_t retriever_of; /* member */
+    size_t retriever_of[2]; /* member and trainee */
 
     const char *status_dir;
     struct status *status;
@@ -78,14 +92,18 @@ int row_collect(const struct sweep *sweep, const struct cell *cell, size_t class
                 struct results *out);
 
 /* The stages in order; see stages.c. */
-enum { N_STAGES = 6 };
+enum { N_STAGES = 7 };
 const char *stage_name(size_t stage);
 const char *stage_unit(size_t stage);
 
 /* Pieces of a stage that are missing, agreed by all ranks. Collective. MEM_FREE(*out). */
 int stage_pieces(struct sweep *sweep, size_t stage, struct piece **out, size_t *n);
 
-/* Run one piece. Local. */
+/* Is this a stage that all ranks do together? Its pieces are run by stage_together, in order. */
+bool stage_is_collective(size_t stage);
+int stage_together(struct sweep *sweep, size_t stage, const struct piece *piece);
+
+/* Run one piece of any other stage. Local. */
 int stage_work(struct sweep *sweep, size_t stage, const struct piece *piece);
 
 /* The kernels of this rank. */

@@ -95,10 +95,30 @@ static int check_variants(const struct config *c)
 {
     int rc = ERR_OK;
     for (size_t i = 0; i < c->n_variants; i++)
-        if (strcmp(c->variant[i], "mrad-tf") != 0)
-            FAIL(ERR_CONFIG, "variants: no variant \"%s\"; known: mrad-tf", c->variant[i]);
+        if (strcmp(c->variant[i], "mrad-tf") != 0 && strcmp(c->variant[i], "mrad-ft") != 0)
+            FAIL(ERR_CONFIG, "variants: no variant \"%s\"; known: mrad-tf, mrad-ft", c->variant[i]);
 out:
     return rc;
+}
+
+/* The trainee for a data set and seed; it is added when it is not there yet. */
+static size_t trainee_of(struct sweep *s, size_t member, size_t seed)
+{
+    for (size_t i = 0; i < s->n_trainees; i++)
+        if (s->trainee[i].member == member && s->trainee[i].seed == seed)
+            return i;
+    s->trainee[s->n_trainees] = (struct trainee){.member = member, .seed = seed};
+    return s->n_trainees++;
+}
+
+static void add_cell(struct sweep *s, const char *variant, const struct ends *ends, size_t seed)
+{
+    struct cell *cell = &s->cell[s->n_cells++];
+    *cell = (struct cell){.variant = variant, .seed = seed, .trainee = NO_HEAD};
+    cell->train = member_of(s, ends->train);
+    cell->test = member_of(s, ends->test);
+    if (strcmp(variant, "mrad-tf") != 0)
+        cell->trainee = trainee_of(s, cell->train, seed);
 }
 
 static int make_cells(struct sweep *s)
@@ -114,13 +134,11 @@ static int make_cells(struct sweep *s)
     if (n == 0)
         FAIL(ERR_CONFIG, "pairs: nothing to do: %zu data sets give no pair", c->n_datasets);
     TRY(MEM_NEW(s->cell, n * c->n_variants * c->n_seeds));
+    TRY(MEM_NEW(s->trainee, c->n_datasets * c->n_seeds));
     for (size_t v = 0; v < c->n_variants; v++)
         for (size_t i = 0; i < n; i++)
             for (size_t k = 0; k < c->n_seeds; k++)
-                s->cell[s->n_cells++] = (struct cell){.variant = c->variant[v],
-                                                      .train = member_of(s, ends[i].train),
-                                                      .test = member_of(s, ends[i].test),
-                                                      .seed = c->seed[k]};
+                add_cell(s, c->variant[v], &ends[i], c->seed[k]);
 out:
     MEM_FREE(ends);
     return rc;
@@ -159,6 +177,9 @@ static int load_members(struct sweep *s)
         if (!m->bank_place)
             TRY(bank_plan(&m->bank_place, s->config, m->features));
     }
+    for (size_t i = 0; i < s->n_trainees; i++)
+        TRY_ALL(s->comm, head_plan(&s->trainee[i].place, s->config,
+                                   s->member[s->trainee[i].member].bank_place, s->trainee[i].seed));
     for (size_t i = 0; s->goal == SWEEP_BANKS && i < s->n_members; i++)
         TRY(bank_plan(&s->member[i].bank_place, s->config, s->member[i].features));
 out:
@@ -172,7 +193,9 @@ static int place_cell(struct sweep *s, struct cell *cell)
     const struct member *test = &s->member[cell->test];
     char *options = NULL;
     struct hasher *h = NULL;
-    TRY(scores_plan(&cell->place, s->config, cell->variant, train->bank_place, test->features));
+    const struct head_place *head =
+        cell->trainee == NO_HEAD ? NULL : s->trainee[cell->trainee].place;
+    TRY(scores_plan(&cell->place, s->config, train->bank_place, head, test->features));
     TRY(config_stage_text(&options, s->config, IN_METRICS));
     TRY(hasher_new(&h));
     hasher_add_text(h, "mrad.row 1");
@@ -213,8 +236,13 @@ static void want_for_cell(struct sweep *s, struct cell *cell)
         return;
     test->wants_features = 1; /* the masks lie there */
     cell->wants_scores = !scores_is_whole(cell->place) && !is_scored_earlier(s, cell);
-    if (cell->wants_scores)
-        train->wants_bank = 1;
+    if (!cell->wants_scores)
+        return;
+    train->wants_bank = 1;
+    if (cell->trainee != NO_HEAD && !head_exists(s->trainee[cell->trainee].place)) {
+        s->trainee[cell->trainee].wants_head = 1;
+        train->wants_features = 1;
+    }
 }
 
 /* On rank 0; the others learn it in share_wants. A whole bank needs no features. */
@@ -237,6 +265,8 @@ static int share_wants(struct sweep *s)
     TRY(comm_bcast(s->comm, s->wants_row, s->n_rows, 0));
     for (size_t i = 0; i < s->n_cells; i++)
         TRY(comm_bcast(s->comm, &s->cell[i].wants_scores, 1, 0));
+    for (size_t i = 0; i < s->n_trainees; i++)
+        TRY(comm_bcast(s->comm, &s->trainee[i].wants_head, 1, 0));
     for (size_t i = 0; i < s->n_members; i++) {
         TRY(comm_bcast(s->comm, &s->member[i].wants_features, 1, 0));
         TRY(comm_bcast(s->comm, &s->member[i].wants_bank, 1, 0));
@@ -298,6 +328,8 @@ void sweep_close(struct sweep **sweep)
         score_place_free(&s->cell[i].place);
         MEM_FREE(s->cell[i].row_dir);
     }
+    for (size_t i = 0; i < s->n_trainees; i++)
+        head_place_free(&s->trainee[i].place);
     for (size_t i = 0; i < s->n_members; i++) {
         bank_free(&s->member[i].bank);
         bank_place_free(&s->member[i].bank_place);
@@ -306,6 +338,7 @@ void sweep_close(struct sweep **sweep)
     }
     status_free(&s->status);
     MEM_FREE(s->cell);
+    MEM_FREE(s->trainee);
     MEM_FREE(s->member);
     MEM_FREE(s->wants_row);
     MEM_FREE(*sweep);
@@ -349,6 +382,17 @@ out:
     return rc;
 }
 
+static int describe_trainee(struct str *s, const struct sweep *sweep, const struct trainee *t)
+{
+    return str_addf(s, "head      %s  %s, seed %zu, %zu steps  %s\n          %s\n",
+                    t->place->variant, sweep->member[t->member].entry->name, t->seed,
+                    t->place->n_steps,
+                    head_exists(t->place) ? "there"
+                    : t->wants_head       ? "to train"
+                                          : "missing, not needed",
+                    t->place->dir);
+}
+
 static int describe_cell(struct str *s, const struct sweep *sweep, const struct cell *cell)
 {
     int rc = ERR_OK;
@@ -374,6 +418,8 @@ int sweep_describe(char **out, const struct sweep *sweep)
     TRY(str_addf(&s, "weights   %s  hash %s\n", sweep->config->weights, sweep->model.hash));
     for (size_t i = 0; i < sweep->n_members; i++)
         TRY(describe_member(&s, &sweep->member[i]));
+    for (size_t i = 0; i < sweep->n_trainees; i++)
+        TRY(describe_trainee(&s, sweep, &sweep->trainee[i]));
     for (size_t i = 0; i < sweep->n_cells; i++)
         TRY(describe_cell(&s, sweep, &sweep->cell[i]));
     *out = s.text;

@@ -1,0 +1,428 @@
+/*
+ * ft.c - one step of MRAD-FT: loss and gradient of a batch.
+ *
+ * An item's gradient needs only that item, the bank and the parameters. Rank r computes the items at
+ * places r, r + size, ... of the batch; the parts are gathered and summed in item order. What the items
+ * contribute to the key maps is summed as a gradient by the projected keys, and turned into one by the
+ * map once per step, which is cheaper than once per item and equal.
+ */
+#include "base/err.h"
+#include "base/mem.h"
+#include "head/head_int.h"
+#include "par/gather.h"
+
+#define real float
+#include "head/core_int.h"
+
+#include <math.h>
+#include <string.h>
+
+/* One level of the bank: keys, labels, and the maps' shapes. */
+struct level {
+    const float *keys; /* [m, dim], borrowed */
+    size_t m, dim, embed;
+    float *anomalous;   /* [m] */
+    float *projected;   /* [m, E] keys through the key map */
+    int wq, bq, wk, bk; /* enum ft_tensor */
+    double quantile;
+};
+
+/* Parts of an item's gradient, one after another in one array. */
+struct part {
+    float *wq, *bq, *keys; /* by query map, its bias, and the projected keys */
+};
+
+struct ft_step {
+    const struct head_place *place; /* borrowed */
+    struct ops *ops;                /* borrowed */
+    struct comm *comm;              /* borrowed */
+    const struct gather_method *gather;
+    struct level pixel, image;
+    size_t n_patch, grid, side;
+    size_t n_part; /* floats of an item's gradient */
+    float *part;   /* [n_part] this rank's */
+    float *all;    /* [size, n_part] of one round */
+    float *sum;    /* [n_part] of the batch */
+    struct sample sample;
+    float *patch;          /* [N, D] as stored */
+    float *raw, *sim;      /* [N, m] */
+    float *projected;      /* [N, E] queries through the query map */
+    float *grad_query;     /* [N, E] */
+    float *scratch;        /* [threads worth of m] one row */
+    float *y;              /* [N] */
+    float *map, *grad_map; /* [S, S] */
+    double *grad_y;        /* [N] */
+    struct core_tap *tap;  /* [S] */
+};
+
+static int level_new(struct level *l, const float *keys, const uint8_t *labels, size_t m)
+{
+    int rc = ERR_OK;
+    l->keys = keys;
+    l->m = m;
+    TRY(MEM_NEW(l->anomalous, m));
+    TRY(MEM_NEW(l->projected, m * l->embed));
+    for (size_t i = 0; i < m; i++)
+        l->anomalous[i] = labels[i] ? 1.0F : 0.0F;
+out:
+    return rc;
+}
+
+static size_t level_part(const struct level *l)
+{
+    return l->embed * l->dim + l->embed + l->m * l->embed;
+}
+
+static struct part part_of(const struct level *l, float *at)
+{
+    return (struct part){at, at + l->embed * l->dim, at + l->embed * l->dim + l->embed};
+}
+
+int ft_step_new(struct ft_step **out, const struct head_place *place, const struct bank *bank,
+                struct ops *ops, struct comm *comm)
+{
+    int rc = ERR_OK;
+    const struct features *f = place->bank->features;
+    struct ft_step *s = NULL;
+    size_t n_px = f->image_size * f->image_size;
+    TRY(MEM_NEW(s, 1));
+    s->place = place;
+    s->ops = ops;
+    s->comm = comm;
+    s->grid = f->grid;
+    s->side = f->image_size;
+    s->n_patch = f->grid * f->grid;
+    TRY(gather_find(&s->gather, "mpi"));
+    s->pixel = (struct level){.dim = bank->width,
+                              .embed = bank->embed,
+                              .wq = FT_WQ,
+                              .bq = FT_BQ,
+                              .wk = FT_WK,
+                              .bk = FT_BK,
+                              .quantile = place->options.dropout_pixel};
+    s->image = (struct level){.dim = bank->embed,
+                              .embed = bank->embed,
+                              .wq = FT_IQ,
+                              .bq = FT_IBQ,
+                              .wk = FT_IK,
+                              .bk = FT_IBK,
+                              .quantile = place->options.dropout_image};
+    TRY(level_new(&s->pixel, bank->pixel_keys, bank->pixel_labels, bank->n_pixel));
+    TRY(level_new(&s->image, bank->image_keys, bank->image_labels, bank->n_image));
+    s->n_part = level_part(&s->pixel) + level_part(&s->image);
+    TRY(MEM_NEW(s->part, s->n_part));
+    TRY(MEM_NEW(s->all, s->n_part * (size_t)comm_size(comm)));
+    TRY(MEM_NEW(s->sum, s->n_part));
+    TRY(MEM_NEW(s->sample.query, s->n_patch * bank->width));
+    TRY(MEM_NEW(s->sample.image, bank->embed));
+    TRY(MEM_NEW(s->sample.mask, n_px));
+    TRY(MEM_NEW(s->patch, s->n_patch * bank->width));
+    TRY(MEM_NEW(s->raw, s->n_patch * bank->n_pixel + bank->n_image));
+    TRY(MEM_NEW(s->sim, s->n_patch * bank->n_pixel + bank->n_image));
+    TRY(MEM_NEW(s->scratch, s->n_patch * bank->n_pixel + bank->n_image));
+    TRY(MEM_NEW(s->projected, s->n_patch * bank->embed));
+    TRY(MEM_NEW(s->grad_query, s->n_patch * bank->embed));
+    TRY(MEM_NEW(s->y, s->n_patch));
+    TRY(MEM_NEW(s->grad_y, s->n_patch));
+    TRY(MEM_NEW(s->map, n_px));
+    TRY(MEM_NEW(s->grad_map, n_px));
+    TRY(MEM_NEW(s->tap, s->side));
+    core_taps(s->tap, s->grid, s->side);
+out:
+    if (rc)
+        ft_step_free(&s);
+    *out = s;
+    return rc;
+}
+
+void ft_step_free(struct ft_step **step)
+{
+    struct ft_step *s = *step;
+    if (!s)
+        return;
+    void *arrays[] = {s->pixel.anomalous,
+                      s->pixel.projected,
+                      s->image.anomalous,
+                      s->image.projected,
+                      s->part,
+                      s->all,
+                      s->sum,
+                      s->sample.query,
+                      s->sample.image,
+                      s->sample.mask,
+                      s->patch,
+                      s->raw,
+                      s->sim,
+                      s->scratch,
+                      s->projected,
+                      s->grad_query,
+                      s->y,
+                      s->grad_y,
+                      s->map,
+                      s->grad_map,
+                      s->tap};
+    for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++)
+        mem_release(arrays[i]);
+    MEM_FREE(*step);
+}
+
+/* ---- one item ---- */
+
+static int load_sample(struct ft_step *s, size_t item)
+{
+    int rc = ERR_OK;
+    const struct features *f = s->place->bank->features;
+    struct feature_shard shard = {0};
+    size_t row = item % f->shard_items;
+    TRY(feature_shard_open(&shard, f, item / f->shard_items));
+    if (shard.skipped[row])
+        FAIL(ERR_CONFIG, "data set %s, item %zu was skipped and cannot be trained on",
+             f->manifest->name, item);
+    TRY(feature_shard_read(&shard, row, s->sample.image, s->patch));
+    TRY(feature_shard_mask(&shard, row, NULL, s->sample.mask));
+    s->sample.label = shard.label[row];
+    TRY(ops_unit(s->ops, s->sample.image, 1, s->image.dim));
+    if (s->place->bank->pools)
+        TRY(ops_pool(s->ops, s->patch, s->grid, s->pixel.dim, s->sample.query));
+    else
+        memcpy(s->sample.query, s->patch, s->n_patch * s->pixel.dim * sizeof(float));
+    TRY(ops_unit(s->ops, s->sample.query, s->n_patch, s->pixel.dim));
+out:
+    feature_shard_close(&shard);
+    return rc;
+}
+
+/* out [n, E] = x [n, dim] W^T + b */
+static int apply_map(struct ops *ops, const struct head *h, int w, const float *x, size_t n,
+                     float *out)
+{
+    int rc = ERR_OK;
+    size_t embed = h->rows[w];
+    size_t dim = h->columns[w];
+    const float *bias = h->tensor[w + 1]; /* a map's bias follows it */
+    for (size_t r = 0; r < n; r++)
+        memcpy(out + r * embed, bias, embed * sizeof *out);
+    TRY(ops_product(ops, &(struct product){.m = n,
+                                           .n = embed,
+                                           .k = dim,
+                                           .a = x,
+                                           .b = h->tensor[w],
+                                           .c = out,
+                                           .lda = dim,
+                                           .ldb = dim,
+                                           .ldc = embed,
+                                           .b_turned = true,
+                                           .adds = true}));
+out:
+    return rc;
+}
+
+/* Masses y [n] of n queries at one level; s->sim keeps the weights p for the gradient. */
+static int forward(struct ft_step *s, const struct level *l, const struct head *h,
+                   const float *query, size_t n)
+{
+    int rc = ERR_OK;
+    bool drops = l->quantile < 1;
+    TRY(apply_map(s->ops, h, l->wq, query, n, s->projected));
+    TRY(ops_product(s->ops, &(struct product){.m = n,
+                                              .n = l->m,
+                                              .k = l->embed,
+                                              .a = s->projected,
+                                              .b = l->projected,
+                                              .c = s->sim,
+                                              .lda = l->embed,
+                                              .ldb = l->embed,
+                                              .ldc = l->m,
+                                              .b_turned = true}));
+    if (drops)
+        TRY(ops_product(s->ops, &(struct product){.m = n,
+                                                  .n = l->m,
+                                                  .k = l->dim,
+                                                  .a = query,
+                                                  .b = l->keys,
+                                                  .c = s->raw,
+                                                  .lda = l->dim,
+                                                  .ldb = l->dim,
+                                                  .ldc = l->m,
+                                                  .b_turned = true}));
+#pragma omp parallel for schedule(dynamic, 16)
+    for (size_t r = 0; r < n; r++) {
+        const float *raw = drops ? s->raw + r * l->m : NULL;
+        float limit = drops ? core_quantile(raw, l->m, l->quantile, s->scratch + r * l->m) : 0;
+        s->y[r] = core_retrieve(s->sim + r * l->m, raw, limit, l->anomalous, l->m);
+    }
+out:
+    return rc;
+}
+
+/* From grad_y, the gradient by y [n], to the parts of this item's gradient. */
+static int backward(struct ft_step *s, const struct level *l, const float *query, size_t n,
+                    struct part out)
+{
+    int rc = ERR_OK;
+#pragma omp parallel for schedule(dynamic, 16)
+    for (size_t r = 0; r < n; r++)
+        core_retrieve_grad(s->sim + r * l->m, l->anomalous, s->y[r], (float)s->grad_y[r], l->m);
+    TRY(ops_product(s->ops, &(struct product){.m = n,
+                                              .n = l->embed,
+                                              .k = l->m,
+                                              .a = s->sim,
+                                              .b = l->projected,
+                                              .c = s->grad_query,
+                                              .lda = l->m,
+                                              .ldb = l->embed,
+                                              .ldc = l->embed}));
+    TRY(ops_product(s->ops, &(struct product){.m = l->m,
+                                              .n = l->embed,
+                                              .k = n,
+                                              .a = s->sim,
+                                              .b = s->projected,
+                                              .c = out.keys,
+                                              .lda = l->m,
+                                              .ldb = l->embed,
+                                              .ldc = l->embed,
+                                              .a_turned = true}));
+    TRY(ops_product(s->ops, &(struct product){.m = l->embed,
+                                              .n = l->dim,
+                                              .k = n,
+                                              .a = s->grad_query,
+                                              .b = query,
+                                              .c = out.wq,
+                                              .lda = l->embed,
+                                              .ldb = l->dim,
+                                              .ldc = l->dim,
+                                              .a_turned = true}));
+    for (size_t e = 0; e < l->embed; e++) {
+        double sum = 0;
+        for (size_t r = 0; r < n; r++)
+            sum += (double)s->grad_query[r * l->embed + e];
+        out.bq[e] = (float)sum;
+    }
+out:
+    return rc;
+}
+
+/* Focal and dice on the upsampled map; leaves the gradient by y in grad_y. scale = 1 / batch. */
+static double segment(struct ft_step *s, double scale)
+{
+    size_t n = s->side * s->side;
+    double loss;
+    core_upsample(s->y, s->tap, s->grid, s->side, s->map);
+    memset(s->grad_map, 0, n * sizeof(float));
+    loss = core_focal(s->map, s->sample.mask, n, scale / (double)n, s->grad_map);
+    loss += core_dice(s->map, s->sample.mask, n, 0, scale, s->grad_map);
+    core_upsample_grad(s->grad_map, s->tap, s->grid, s->side, s->grad_y);
+    return loss;
+}
+
+static double classify(struct ft_step *s, double scale)
+{
+    const struct train_options *o = &s->place->options;
+    float grad;
+    double loss = o->is_binary
+                      ? core_class_binary(s->y[0], s->sample.label, scale, &grad)
+                      : core_class_softmax(s->y[0], s->sample.label, o->class_tau, scale, &grad);
+    s->grad_y[0] = (double)grad;
+    return loss;
+}
+
+/* Loss of one item, its gradient in s->part. */
+static int run_item(struct ft_step *s, const struct head *h, size_t item, double scale,
+                    double *loss)
+{
+    int rc = ERR_OK;
+    TRY(load_sample(s, item));
+    TRY(forward(s, &s->pixel, h, s->sample.query, s->n_patch));
+    *loss = segment(s, scale);
+    TRY(backward(s, &s->pixel, s->sample.query, s->n_patch, part_of(&s->pixel, s->part)));
+    TRY(forward(s, &s->image, h, s->sample.image, 1));
+    *loss += classify(s, scale);
+    TRY(backward(s, &s->image, s->sample.image, 1,
+                 part_of(&s->image, s->part + level_part(&s->pixel))));
+out:
+    return rc;
+}
+
+/* ---- the batch ---- */
+
+/* Gather one round (places first .. first + size - 1 of the batch) and add it in item order. */
+static int add_round(struct ft_step *s, size_t first, size_t n)
+{
+    int rc = ERR_OK;
+    size_t size = (size_t)comm_size(s->comm);
+    size_t count = n - first < size ? n - first : size;
+    size_t *n_rows = NULL;
+    TRY(MEM_NEW(n_rows, size));
+    for (size_t r = 0; r < count; r++)
+        n_rows[r] = 1;
+    TRY(s->gather->rows(s->comm, s->part, n_rows, s->n_part * sizeof(float), s->all));
+    for (size_t r = 0; r < count; r++)
+        for (size_t i = 0; i < s->n_part; i++)
+            s->sum[i] += s->all[r * s->n_part + i];
+out:
+    MEM_FREE(n_rows);
+    return rc;
+}
+
+/*
+ * The maps of the keys: the gradient by W_k is (by projected keys)^T keys. That by b_k is zero: a bias
+ * of the keys adds one number to all similarities of a query, which the softmax does not see. Sums
+ * would give rounding noise, and Adam would make full steps of it.
+ */
+static int finish_level(struct ft_step *s, const struct level *l, float *sum, struct head *grad)
+{
+    int rc = ERR_OK;
+    struct part p = part_of(l, sum);
+    memcpy(grad->tensor[l->wq], p.wq, l->embed * l->dim * sizeof(float));
+    memcpy(grad->tensor[l->bq], p.bq, l->embed * sizeof(float));
+    memset(grad->tensor[l->bk], 0, l->embed * sizeof(float));
+    TRY(ops_product(s->ops, &(struct product){.m = l->embed, .n = l->dim, .k = l->m, .a = p.keys,
+                                              .b = l->keys, .c = grad->tensor[l->wk],
+                                              .lda = l->embed, .ldb = l->dim, .ldc = l->dim,
+                                              .a_turned = true}));
+out:
+    return rc;
+}
+
+static int check_finite(const struct head *grad, double loss)
+{
+    int rc = ERR_OK;
+    if (!isfinite(loss))
+        FAIL(ERR_FORMAT, "the loss is not finite");
+    for (int i = 0; i < FT_TENSORS; i++)
+        for (size_t j = 0; j < grad->rows[i] * grad->columns[i]; j++)
+            if (!isfinite(grad->tensor[i][j]))
+                FAIL(ERR_FORMAT, "the gradient by %s is not finite", grad->name[i]);
+out:
+    return rc;
+}
+
+int ft_step_run(struct ft_step *s, const struct head *head, const int64_t *item, size_t n,
+                struct head *grad, double *loss)
+{
+    int rc = ERR_OK;
+    size_t size = (size_t)comm_size(s->comm);
+    size_t rank = (size_t)comm_rank(s->comm);
+    double *losses = NULL;
+    TRY(MEM_NEW(losses, size));
+    memset(s->sum, 0, s->n_part * sizeof(float));
+    *loss = 0;
+    TRY(apply_map(s->ops, head, FT_WK, s->pixel.keys, s->pixel.m, s->pixel.projected));
+    TRY(apply_map(s->ops, head, FT_IK, s->image.keys, s->image.m, s->image.projected));
+    for (size_t first = 0; first < n; first += size) {
+        double mine = 0;
+        if (first + rank < n)
+            rc = run_item(s, head, (size_t)item[first + rank], 1.0 / (double)n, &mine);
+        TRY_ALL(s->comm, rc);
+        TRY(add_round(s, first, n));
+        TRY(comm_allgather(s->comm, &mine, sizeof mine, losses));
+        for (size_t r = 0; r < size; r++)
+            *loss += losses[r];
+    }
+    TRY(finish_level(s, &s->pixel, s->sum, grad));
+    TRY(finish_level(s, &s->image, s->sum + level_part(&s->pixel), grad));
+    TRY(check_finite(grad, *loss));
+out:
+    MEM_FREE(losses);
+    return rc;
+}

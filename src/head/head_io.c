@@ -1,0 +1,281 @@
+/* head_io.c - parameters in memory, in files, and start values from other programs' files. */
+#include "base/err.h"
+#include "base/mem.h"
+#include "base/path.h"
+#include "base/rng.h"
+#include "base/str.h"
+#include "head/head_int.h"
+#include "tensor/h5.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+const char *const ft_names[FT_TENSORS] = {"wq", "bq", "wk", "bk", "iq", "ibq", "ik", "ibk"};
+
+int head_new(struct head **out, size_t width, size_t embed)
+{
+    int rc = ERR_OK;
+    struct head *h = NULL;
+    float *at;
+    TRY(MEM_NEW(h, 1));
+    h->n_tensors = FT_TENSORS;
+    h->name = ft_names;
+    for (int i = 0; i < FT_TENSORS; i++) {
+        bool is_bias = i % 2 == 1;
+        h->rows[i] = embed;
+        h->columns[i] = is_bias ? 1 : i < FT_IQ ? width : embed;
+        h->n_values += h->rows[i] * h->columns[i];
+    }
+    TRY(MEM_NEW(h->values, h->n_values));
+    at = h->values;
+    for (int i = 0; i < FT_TENSORS; i++) {
+        h->tensor[i] = at;
+        at += h->rows[i] * h->columns[i];
+    }
+out:
+    if (rc)
+        head_free(&h);
+    *out = h;
+    return rc;
+}
+
+void head_free(struct head **head)
+{
+    if (*head)
+        MEM_FREE((*head)->values);
+    MEM_FREE(*head);
+}
+
+int training_new(struct training **out, size_t width, size_t embed, size_t n_steps)
+{
+    int rc = ERR_OK;
+    struct training *t = NULL;
+    TRY(MEM_NEW(t, 1));
+    t->n_steps = n_steps;
+    TRY(head_new(&t->head, width, embed));
+    TRY(head_new(&t->first, width, embed));
+    TRY(head_new(&t->second, width, embed));
+    TRY(MEM_NEW(t->loss, n_steps));
+    TRY(MEM_NEW(t->lr, n_steps));
+out:
+    if (rc)
+        training_free(&t);
+    *out = t;
+    return rc;
+}
+
+void training_free(struct training **t)
+{
+    if (!*t)
+        return;
+    head_free(&(*t)->head);
+    head_free(&(*t)->first);
+    head_free(&(*t)->second);
+    MEM_FREE((*t)->loss);
+    MEM_FREE((*t)->lr);
+    MEM_FREE(*t);
+}
+
+/* A tensor's dimensions in files: biases are vectors. */
+static int shape_of(const struct head *h, int i, size_t dim[2])
+{
+    dim[0] = h->rows[i];
+    dim[1] = h->columns[i];
+    return h->columns[i] == 1 ? 1 : 2;
+}
+
+static int write_tensors(struct h5 *f, const char *group, const struct head *h, const char *meaning)
+{
+    int rc = ERR_OK;
+    char name[64];
+    for (int i = 0; i < FT_TENSORS; i++) {
+        size_t dim[2];
+        int rank = shape_of(h, i, dim);
+        struct tensor t = tensor_view(DTYPE_F32, rank, dim, h->tensor[i]);
+        (void)snprintf(name, sizeof name, "%s/%s", group, h->name[i]);
+        TRY(h5_write(f, name, &t, meaning));
+    }
+out:
+    return rc;
+}
+
+static int read_tensors(struct h5 *f, const char *group, struct head *h)
+{
+    int rc = ERR_OK;
+    char name[256];
+    for (int i = 0; i < FT_TENSORS; i++) {
+        size_t dim[2];
+        int rank = shape_of(h, i, dim);
+        (void)snprintf(name, sizeof name, "%s/%s", group, h->name[i]);
+        TRY(h5_expect_shape(f, name, rank, dim));
+        TRY(h5_read_rows(f, name, 0, dim[0], DTYPE_F32, h->tensor[i]));
+    }
+out:
+    return rc;
+}
+
+int training_write(const struct training *t, const char *path, const struct head_place *place)
+{
+    int rc = ERR_OK;
+    struct h5 *f = NULL;
+    struct tensor loss = tensor_view(DTYPE_F32, 1, &t->n_steps, t->loss);
+    struct tensor lr = tensor_view(DTYPE_F64, 1, &t->n_steps, t->lr);
+    TRY(h5_create(&f, path, HEAD_SCHEMA, HEAD_VERSION));
+    TRY(h5_put_text(f, "/", "key", place->key));
+    TRY(h5_put_text(f, "/", "variant", place->variant));
+    TRY(h5_put_text(f, "/", "bank", place->bank->key));
+    TRY(h5_put_text(f, "/", "weights", place->bank->features->model.hash));
+    TRY(h5_put_text(f, "/", "dataset", place->bank->features->manifest->name));
+    TRY(h5_put_text(f, "/", "options", place->options_text));
+    TRY(h5_put_i64(f, "/", "seed", (int64_t)place->seed));
+    TRY(h5_put_i64(f, "/", "step", (int64_t)t->step));
+    TRY(write_tensors(f, "ft", t->head, "trained parameter"));
+    TRY(write_tensors(f, "adam/first", t->first, "Adam's running mean of gradients"));
+    TRY(write_tensors(f, "adam/second", t->second, "Adam's running mean of squared gradients"));
+    TRY(h5_write(f, "loss", &loss, "loss of each step, mean over the batch"));
+    TRY(h5_write(f, "lr", &lr, "learning rate of each step"));
+    TRY(h5_commit(&f));
+out:
+    h5_close(&f);
+    return rc;
+}
+
+/* Open a file of this place; a head of another bank is refused with both hashes. */
+static int open_checked(struct h5 **f, const char *path, const struct head_place *place)
+{
+    int rc = ERR_OK;
+    TRY(h5_open_schema(f, path, HEAD_SCHEMA, HEAD_VERSION));
+    TRY(h5_expect_text(*f, "weights", place->bank->features->model.hash, "weights"));
+    TRY(h5_expect_text(*f, "bank", place->bank->key, "bank"));
+    TRY(h5_expect_text(*f, "key", place->key, "training options"));
+out:
+    if (rc)
+        h5_close(f);
+    return rc;
+}
+
+int training_read(struct training *t, const char *path, const struct head_place *place)
+{
+    int rc = ERR_OK;
+    struct h5 *f = NULL;
+    int64_t step = 0;
+    TRY(open_checked(&f, path, place));
+    TRY(h5_get_i64(f, "/", "step", &step));
+    if (step < 0 || (size_t)step > t->n_steps)
+        FAIL(ERR_FORMAT, "%s: is at step %lld of %zu", path, (long long)step, t->n_steps);
+    TRY(h5_expect_shape(f, "loss", 1, &t->n_steps));
+    TRY(h5_expect_shape(f, "lr", 1, &t->n_steps));
+    TRY(read_tensors(f, "ft", t->head));
+    TRY(read_tensors(f, "adam/first", t->first));
+    TRY(read_tensors(f, "adam/second", t->second));
+    TRY(h5_read_rows(f, "loss", 0, t->n_steps, DTYPE_F32, t->loss));
+    TRY(h5_read_rows(f, "lr", 0, t->n_steps, DTYPE_F64, t->lr));
+    t->step = (size_t)step;
+out:
+    h5_close(&f);
+    return rc;
+}
+
+int head_open(struct head **out, const struct head_place *place)
+{
+    int rc = ERR_OK;
+    char *path = NULL;
+    struct h5 *f = NULL;
+    const struct clip_shape *shape = &place->bank->features->model.shape;
+    *out = NULL;
+    TRY(head_path(&path, place));
+    TRY(open_checked(&f, path, place));
+    TRY(head_new(out, shape->width, shape->embed));
+    TRY(read_tensors(f, "ft", *out));
+    for (size_t i = 0; i < (*out)->n_values; i++)
+        if (!isfinite((*out)->values[i]))
+            FAIL(ERR_FORMAT, "%s: holds a parameter that is not finite", path);
+out:
+    h5_close(&f);
+    MEM_FREE(path);
+    if (rc)
+        head_free(out);
+    return rc;
+}
+
+bool head_exists(const struct head_place *place)
+{
+    char *path = NULL;
+    struct head *h = NULL;
+    bool exists =
+        head_path(&path, place) == ERR_OK && path_is_file(path) && head_open(&h, place) == ERR_OK;
+    head_free(&h);
+    MEM_FREE(path);
+    err_clear();
+    return exists;
+}
+
+/* ---- "FILE:/name" of the configuration ---- */
+
+static int open_reference(struct h5 **f, const char **name, const char *key, const char *text)
+{
+    int rc = ERR_OK;
+    char *path = NULL;
+    const char *colon = strrchr(text, ':');
+    if (!colon || colon == text || colon[1] != '/' || !colon[2])
+        FAIL(ERR_CONFIG, "%s: \"%s\": wanted FILE:/name of something in an HDF5 file", key, text);
+    TRY(str_make(&path, "%.*s", (int)(colon - text), text));
+    TRY(h5_open(f, path));
+    *name = colon + 1;
+out:
+    MEM_FREE(path);
+    return rc;
+}
+
+int head_read_init(struct head **out, const char *text, size_t width, size_t embed)
+{
+    int rc = ERR_OK;
+    struct h5 *f = NULL;
+    const char *group;
+    TRY(open_reference(&f, &group, "train.ft.init", text));
+    TRY(head_new(out, width, embed));
+    TRY(read_tensors(f, group, *out));
+out:
+    h5_close(&f);
+    if (rc)
+        head_free(out);
+    return rc;
+}
+
+int head_read_order(struct head_place *place, const char *text)
+{
+    int rc = ERR_OK;
+    struct h5 *f = NULL;
+    const char *name;
+    struct tensor t = {0};
+    size_t n_items = place->bank->features->manifest->n_items;
+    TRY(open_reference(&f, &name, "train.ft.order", text));
+    TRY(h5_expect_shape(f, name, 2, (size_t[]){H5_ANY, H5_ANY}));
+    TRY(h5_read(f, name, DTYPE_I64, &t));
+    place->n_steps = t.dim[0];
+    place->order_batch = t.dim[1];
+    if (!place->n_steps || !place->order_batch)
+        FAIL(ERR_CONFIG, "train.ft.order: %s holds no steps", text);
+    TRY(MEM_NEW(place->order, place->n_steps * place->order_batch));
+    memcpy(place->order, t.data, place->n_steps * place->order_batch * sizeof(int64_t));
+    for (size_t i = 0; i < place->n_steps * place->order_batch; i++)
+        if (place->order[i] < 0 || (size_t)place->order[i] >= n_items)
+            FAIL(ERR_CONFIG, "train.ft.order: %s, step %zu names item %lld of %zu", text,
+                 i / place->order_batch, (long long)place->order[i], n_items);
+out:
+    tensor_free(&t);
+    h5_close(&f);
+    return rc;
+}
+
+/* torch.nn.Linear's default: uniform within 1/sqrt(n_in), weight and bias. */
+void head_draw(struct head *h, size_t seed)
+{
+    for (int i = 0; i < FT_TENSORS; i++) {
+        size_t n_in = h->columns[i % 2 ? i - 1 : i];
+        float bound = 1.0F / sqrtf((float)n_in);
+        for (size_t j = 0; j < h->rows[i] * h->columns[i]; j++)
+            h->tensor[i][j] = bound * rng_uniform(seed * 64 + (size_t)i, j);
+    }
+}

@@ -1,0 +1,300 @@
+/* train.c - places of heads, order of items, optimiser, checkpoints. See head.h. */
+#include "base/err.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/path.h"
+#include "base/rng.h"
+#include "base/str.h"
+#include "head/head_int.h"
+#include "par/cores.h"
+
+#include <math.h>
+#include <string.h>
+#include <unistd.h>
+
+/* ---- the place ---- */
+
+static void set_options(struct train_options *o, const struct config *c)
+{
+    *o = (struct train_options){.batch = c->batch,
+                                .epochs = c->ft_epochs,
+                                .lr = c->ft_lr,
+                                .is_cosine = c->ft_schedule == SCHEDULE_COSINE,
+                                .dropout_image = c->dropout_image,
+                                .dropout_pixel = c->dropout_pixel,
+                                .is_binary = c->class_loss == CLASS_LOSS_BCE,
+                                .class_tau = c->class_tau,
+                                .checkpoint_steps = c->checkpoint_steps};
+}
+
+static int make_key(struct head_place *p)
+{
+    int rc = ERR_OK;
+    struct hasher *h = NULL;
+    TRY(hasher_new(&h));
+    hasher_add_text(h, HEAD_SCHEMA);
+    hasher_add(h, &(int){HEAD_VERSION}, sizeof(int));
+    hasher_add_text(h, p->variant);
+    hasher_add_text(h, p->bank->key);
+    hasher_add_text(h, p->options_text);
+    hasher_add(h, &p->seed, sizeof p->seed);
+    if (p->init)
+        hasher_add(h, p->init->values, p->init->n_values * sizeof(float));
+    if (p->order) {
+        hasher_add(h, &p->order_batch, sizeof p->order_batch);
+        hasher_add(h, p->order, p->n_steps * p->order_batch * sizeof *p->order);
+    }
+    hash_hex(p->key, hasher_finish(&h));
+out:
+    return rc;
+}
+
+int head_plan(struct head_place **out, const struct config *config, const struct bank_place *bank,
+              size_t seed)
+{
+    int rc = ERR_OK;
+    struct head_place *p = NULL;
+    const struct clip_shape *shape = &bank->features->model.shape;
+    size_t n_items = bank->features->manifest->n_items;
+    TRY(MEM_NEW(p, 1));
+    p->variant = "mrad-ft";
+    p->bank = bank;
+    p->seed = seed;
+    set_options(&p->options, config);
+    TRY(config_stage_text(&p->options_text, config, IN_HEAD));
+    if (config->ft_init)
+        TRY(head_read_init(&p->init, config->ft_init, shape->width, shape->embed));
+    if (config->ft_order)
+        TRY(head_read_order(p, config->ft_order));
+    else
+        p->n_steps = p->options.epochs * ((n_items + p->options.batch - 1) / p->options.batch);
+    TRY(make_key(p));
+    TRY(str_make(&p->dir, "%s/head/%s/%s/%s", config->store, p->variant,
+                 bank->features->manifest->name, p->key));
+out:
+    if (rc)
+        head_place_free(&p);
+    *out = p;
+    return rc;
+}
+
+void head_place_free(struct head_place **place)
+{
+    if (!*place)
+        return;
+    head_free(&(*place)->init);
+    MEM_FREE((*place)->order);
+    MEM_FREE((*place)->options_text);
+    MEM_FREE((*place)->dir);
+    MEM_FREE(*place);
+}
+
+int head_path(char **out, const struct head_place *place)
+{
+    return str_make(out, "%s/head.h5", place->dir);
+}
+
+/* ---- order ---- */
+
+/* Items of one epoch, shuffled by seed and epoch (Fisher and Yates). */
+static void shuffle(int64_t *item, size_t n, size_t seed, size_t epoch)
+{
+    for (size_t i = 0; i < n; i++)
+        item[i] = (int64_t)i;
+    for (size_t i = n; i > 1; i--) {
+        size_t j = rng_below(seed * 1024 + epoch, i, i);
+        int64_t swap = item[i - 1];
+        item[i - 1] = item[j];
+        item[j] = swap;
+    }
+}
+
+/* The items of a step: from the file, or from this epoch's shuffle; the last batch may be short. */
+static size_t batch_of(const struct head_place *p, size_t step, int64_t *epoch_items,
+                       const int64_t **item)
+{
+    size_t n_items = p->bank->features->manifest->n_items;
+    size_t per_epoch = (n_items + p->options.batch - 1) / p->options.batch;
+    size_t first;
+    if (p->order) {
+        *item = p->order + step * p->order_batch;
+        return p->order_batch;
+    }
+    shuffle(epoch_items, n_items, p->seed, step / per_epoch);
+    first = step % per_epoch * p->options.batch;
+    *item = epoch_items + first;
+    return n_items - first < p->options.batch ? n_items - first : p->options.batch;
+}
+
+/* ---- optimiser ---- */
+
+double learning_rate(const struct train_options *o, size_t step, size_t n_steps)
+{
+    const double least = 1e-6;
+    const double pi = 3.14159265358979323846;
+    if (!o->is_cosine)
+        return o->lr;
+    return least + (o->lr - least) * (1 + cos(pi * (double)step / (double)n_steps)) / 2;
+}
+
+void adam_step(struct training *t, const struct head *grad, double lr, size_t step)
+{
+    const float beta1 = 0.5F;
+    const float beta2 = 0.999F;
+    float size = (float)(lr / (1 - pow(0.5, (double)step)));
+    float root = (float)sqrt(1 - pow(0.999, (double)step));
+    float *w = t->head->values;
+    float *m = t->first->values;
+    float *v = t->second->values;
+    for (size_t i = 0; i < grad->n_values; i++) {
+        float g = grad->values[i];
+        m[i] = beta1 * m[i] + (1 - beta1) * g;
+        v[i] = beta2 * v[i] + (1 - beta2) * g * g;
+        w[i] -= size * m[i] / (sqrtf(v[i]) / root + 1e-8F);
+    }
+}
+
+/* ---- the loop ---- */
+
+static int checkpoint_path(char **out, const struct head_place *place)
+{
+    return str_make(out, "%s/checkpoint.h5", place->dir);
+}
+
+/* Rank 0 reads the last checkpoint, or lays the start; a damaged checkpoint is a missing one. */
+static int begin(struct training *t, const struct head_place *place)
+{
+    int rc = ERR_OK;
+    char *path = NULL;
+    TRY(checkpoint_path(&path, place));
+    if (path_is_file(path) && training_read(t, path, place) == ERR_OK) {
+        log_root("train", "going on from step %zu of %zu", t->step, t->n_steps);
+        goto out;
+    }
+    err_clear();
+    t->step = 0;
+    memset(t->first->values, 0, t->first->n_values * sizeof(float));
+    memset(t->second->values, 0, t->second->n_values * sizeof(float));
+    if (place->init)
+        memcpy(t->head->values, place->init->values, t->head->n_values * sizeof(float));
+    else
+        head_draw(t->head, place->seed);
+out:
+    MEM_FREE(path);
+    return rc;
+}
+
+static int share(struct training *t, struct comm *comm)
+{
+    int rc = ERR_OK;
+    struct head *const heads[] = {t->head, t->first, t->second};
+    for (size_t i = 0; i < sizeof heads / sizeof *heads; i++)
+        TRY(comm_bcast(comm, heads[i]->values, heads[i]->n_values * sizeof(float), 0));
+    TRY(comm_bcast(comm, &t->step, sizeof t->step, 0));
+    TRY(comm_bcast(comm, t->loss, t->n_steps * sizeof *t->loss, 0));
+    TRY(comm_bcast(comm, t->lr, t->n_steps * sizeof *t->lr, 0));
+out:
+    return rc;
+}
+
+static int save_checkpoint(const struct training *t, const struct head_place *place,
+                           struct comm *comm)
+{
+    int rc = ERR_OK;
+    char *path = NULL;
+    if (comm_rank(comm) == 0) {
+        rc = checkpoint_path(&path, place);
+        if (!rc)
+            rc = training_write(t, path, place);
+    }
+    TRY_ALL(comm, rc);
+out:
+    MEM_FREE(path);
+    return rc;
+}
+
+static int run_step(struct training *t, const struct head_place *place, struct ft_step *step,
+                    struct head *grad, int64_t *epoch_items)
+{
+    int rc = ERR_OK;
+    const int64_t *item;
+    double loss = 0;
+    size_t n = batch_of(place, t->step, epoch_items, &item);
+    struct str items = {0};
+    rc = ft_step_run(step, t->head, item, n, grad, &loss);
+    if (rc && rc != ERR_PEER) {
+        for (size_t i = 0; i < n; i++)
+            (void)str_addf(&items, " %lld", (long long)item[i]);
+        err_prefix("training on %s, step %zu, items%s: ", place->bank->features->manifest->name,
+                   t->step, items.text ? items.text : "");
+    }
+    TRY(rc);
+    t->loss[t->step] = (float)loss;
+    t->lr[t->step] = learning_rate(&place->options, t->step, t->n_steps);
+    adam_step(t, grad, t->lr[t->step], t->step + 1);
+    t->step++;
+out:
+    str_free(&items);
+    return rc;
+}
+
+static int run_steps(struct training *t, const struct head_place *place, struct ft_step *step,
+                     struct head *grad, struct comm *comm)
+{
+    int rc = ERR_OK;
+    struct progress progress;
+    int64_t *epoch_items = NULL;
+    TRY(MEM_NEW(epoch_items, place->bank->features->manifest->n_items));
+    progress_begin(&progress, "train", "steps", t->step, t->n_steps);
+    while (t->step < t->n_steps) {
+        int stop = comm_agree(comm, stop_requested() ? err_set(ERR_STOPPED, __FILE__, __LINE__,
+                                                               __func__, "stopped while training")
+                                                     : ERR_OK);
+        if (stop)
+            TRY(save_checkpoint(t, place, comm));
+        TRY(stop);
+        TRY(run_step(t, place, step, grad, epoch_items));
+        if (t->step % place->options.checkpoint_steps == 0 && t->step < t->n_steps)
+            TRY(save_checkpoint(t, place, comm));
+        progress_step(&progress, t->step);
+    }
+    progress_end(&progress, t->step);
+out:
+    MEM_FREE(epoch_items);
+    return rc;
+}
+
+static int finish(const struct training *t, const struct head_place *place)
+{
+    int rc = ERR_OK;
+    char *path = NULL;
+    TRY(head_path(&path, place));
+    TRY(training_write(t, path, place));
+    MEM_FREE(path);
+    TRY(checkpoint_path(&path, place));
+    (void)unlink(path);
+out:
+    MEM_FREE(path);
+    return rc;
+}
+
+int head_train(const struct head_place *place, const struct bank *bank, struct ops *ops,
+               struct comm *comm)
+{
+    int rc = ERR_OK;
+    struct training *t = NULL;
+    struct head *grad = NULL;
+    struct ft_step *step = NULL;
+    TRY_ALL(comm, training_new(&t, bank->width, bank->embed, place->n_steps));
+    TRY_ALL(comm, head_new(&grad, bank->width, bank->embed));
+    TRY_ALL(comm, ft_step_new(&step, place, bank, ops, comm));
+    TRY_ALL(comm, comm_rank(comm) == 0 ? begin(t, place) : ERR_OK);
+    TRY(share(t, comm));
+    TRY(run_steps(t, place, step, grad, comm));
+    TRY_ALL(comm, comm_rank(comm) == 0 ? finish(t, place) : ERR_OK);
+out:
+    training_free(&t);
+    head_free(&grad);
+    ft_step_free(&step);
+    return rc;
+}
