@@ -3,8 +3,9 @@
  * their gradients.
  *
  * Written once for the type `real`: head/ includes it with float, the gradient test with double, so that
- * finite differences check the very code that trains. The includer defines `real` first. Products of
- * matrices are not here: they go through the kernels. docs/METHOD.md derives every gradient.
+ * finite differences check the very code that trains. The includer defines `real` before and
+ * core_multiply after the include: the engine's goes through the kernels, the test's is three loops.
+ * docs/METHOD.md derives every gradient.
  *
  * Notation: n query rows, m bank entries; v [m] is 1 for anomalous entries; p = softmax of the
  * similarities that dropout left; y = p v, the mass on anomalous entries, and 1 - y on normal ones.
@@ -154,6 +155,159 @@ CORE void core_upsample_grad(const real *map, const struct core_tap *tap, size_t
             bottom[tap[c].low] += down * (1 - along) * g;
             bottom[tap[c].high] += down * along * g;
         }
+}
+
+/* ---- one level of the metric: queries and keys through their maps ---- */
+
+/* c [m, n] = a b, or c += a b; as struct product of the kernels, for `real`. */
+struct core_product {
+    size_t m, n, k;
+    const real *a, *b;
+    real *c;
+    size_t lda, ldb, ldc;
+    int a_turned, b_turned, adds;
+};
+
+static int core_multiply(void *context, const struct core_product *p);
+
+/* Sizes and inputs of a level, and room to work in. */
+struct core_level {
+    size_t n;                   /* queries */
+    size_t m, dim, embed;       /* entries; columns before and after the maps */
+    const real *query;          /* [n, dim] */
+    const real *keys;           /* [m, dim] */
+    const real *anomalous;      /* [m] v */
+    const real *projected_keys; /* [m, E] */
+    double quantile;            /* of the raw similarities; 1: no dropout */
+    real *projected;            /* [n, E] */
+    real *sim, *raw, *row;      /* [n, m] each; sim keeps p for the gradient */
+    real *grad_query;           /* [n, E] */
+    real *y;                    /* [n] */
+};
+
+/* out [n, E] = x [n, dim] W^T + b */
+CORE int core_map(void *context, const real *weight, const real *bias, const real *x,
+                  const size_t size[3], real *out)
+{
+    size_t n = size[0];
+    size_t dim = size[1];
+    size_t embed = size[2];
+    for (size_t r = 0; r < n; r++)
+        memcpy(out + r * embed, bias, embed * sizeof *out);
+    return core_multiply(context, &(struct core_product){.m = n,
+                                                         .n = embed,
+                                                         .k = dim,
+                                                         .a = x,
+                                                         .b = weight,
+                                                         .c = out,
+                                                         .lda = dim,
+                                                         .ldb = dim,
+                                                         .ldc = embed,
+                                                         .b_turned = 1,
+                                                         .adds = 1});
+}
+
+/* Masses y of all queries under the query map (weight, bias). */
+CORE int core_forward(void *context, struct core_level *l, const real *weight, const real *bias)
+{
+    int drops = l->quantile < 1;
+    int rc =
+        core_map(context, weight, bias, l->query, (size_t[]){l->n, l->dim, l->embed}, l->projected);
+    if (!rc)
+        rc = core_multiply(context, &(struct core_product){.m = l->n,
+                                                           .n = l->m,
+                                                           .k = l->embed,
+                                                           .a = l->projected,
+                                                           .b = l->projected_keys,
+                                                           .c = l->sim,
+                                                           .lda = l->embed,
+                                                           .ldb = l->embed,
+                                                           .ldc = l->m,
+                                                           .b_turned = 1});
+    if (!rc && drops)
+        rc = core_multiply(context, &(struct core_product){.m = l->n,
+                                                           .n = l->m,
+                                                           .k = l->dim,
+                                                           .a = l->query,
+                                                           .b = l->keys,
+                                                           .c = l->raw,
+                                                           .lda = l->dim,
+                                                           .ldb = l->dim,
+                                                           .ldc = l->m,
+                                                           .b_turned = 1});
+    if (rc)
+        return rc;
+#pragma omp parallel for schedule(dynamic, 16)
+    for (size_t r = 0; r < l->n; r++) {
+        const real *raw = drops ? l->raw + r * l->m : NULL;
+        real limit = drops ? core_quantile(raw, l->m, l->quantile, l->row + r * l->m) : 0;
+        l->y[r] = core_retrieve(l->sim + r * l->m, raw, limit, l->anomalous, l->m);
+    }
+    return 0;
+}
+
+/* From the gradient by y [n] to those by the query map, its bias, and the projected keys. */
+CORE int core_backward(void *context, struct core_level *l, const double *grad_y, real *grad_weight,
+                       real *grad_bias, real *grad_keys)
+{
+    int rc;
+#pragma omp parallel for schedule(dynamic, 16)
+    for (size_t r = 0; r < l->n; r++)
+        core_retrieve_grad(l->sim + r * l->m, l->anomalous, l->y[r], (real)grad_y[r], l->m);
+    rc = core_multiply(context, &(struct core_product){.m = l->n,
+                                                       .n = l->embed,
+                                                       .k = l->m,
+                                                       .a = l->sim,
+                                                       .b = l->projected_keys,
+                                                       .c = l->grad_query,
+                                                       .lda = l->m,
+                                                       .ldb = l->embed,
+                                                       .ldc = l->embed});
+    if (!rc)
+        rc = core_multiply(context, &(struct core_product){.m = l->m,
+                                                           .n = l->embed,
+                                                           .k = l->n,
+                                                           .a = l->sim,
+                                                           .b = l->projected,
+                                                           .c = grad_keys,
+                                                           .lda = l->m,
+                                                           .ldb = l->embed,
+                                                           .ldc = l->embed,
+                                                           .a_turned = 1});
+    if (!rc)
+        rc = core_multiply(context, &(struct core_product){.m = l->embed,
+                                                           .n = l->dim,
+                                                           .k = l->n,
+                                                           .a = l->grad_query,
+                                                           .b = l->query,
+                                                           .c = grad_weight,
+                                                           .lda = l->embed,
+                                                           .ldb = l->dim,
+                                                           .ldc = l->dim,
+                                                           .a_turned = 1});
+    for (size_t e = 0; e < l->embed; e++) {
+        double sum = 0;
+        for (size_t r = 0; r < l->n; r++)
+            sum += (double)l->grad_query[r * l->embed + e];
+        grad_bias[e] = (real)sum;
+    }
+    return rc;
+}
+
+/* The key map's gradient [E, dim] from that by the projected keys [m, E]. */
+CORE int core_key_map_grad(void *context, const struct core_level *l, const real *grad_keys,
+                           real *grad_weight)
+{
+    return core_multiply(context, &(struct core_product){.m = l->embed,
+                                                         .n = l->dim,
+                                                         .k = l->m,
+                                                         .a = grad_keys,
+                                                         .b = l->keys,
+                                                         .c = grad_weight,
+                                                         .lda = l->embed,
+                                                         .ldb = l->dim,
+                                                         .ldc = l->dim,
+                                                         .a_turned = 1});
 }
 
 /* ---- losses on a map of n anomaly probabilities u against a mask t of 0 and 1 ---- */

@@ -17,14 +17,12 @@
 #include <math.h>
 #include <string.h>
 
-/* One level of the bank: keys, labels, and the maps' shapes. */
+/* One level of the bank and its maps' places among the parameters. */
 struct level {
-    const float *keys; /* [m, dim], borrowed */
-    size_t m, dim, embed;
-    float *anomalous;   /* [m] */
-    float *projected;   /* [m, E] keys through the key map */
+    struct core_level core;
+    float *anomalous;   /* [m], owned */
+    float *projected;   /* [m, E] keys through the key map, owned */
     int wq, bq, wk, bk; /* enum ft_tensor */
-    double quantile;
 };
 
 /* Parts of an item's gradient, one after another in one array. */
@@ -55,27 +53,59 @@ struct ft_step {
     struct core_tap *tap;  /* [S] */
 };
 
+static int core_multiply(void *context, const struct core_product *p)
+{
+    return ops_product(context, &(struct product){.m = p->m,
+                                                  .n = p->n,
+                                                  .k = p->k,
+                                                  .a = p->a,
+                                                  .b = p->b,
+                                                  .c = p->c,
+                                                  .lda = p->lda,
+                                                  .ldb = p->ldb,
+                                                  .ldc = p->ldc,
+                                                  .a_turned = p->a_turned != 0,
+                                                  .b_turned = p->b_turned != 0,
+                                                  .adds = p->adds != 0});
+}
+
 static int level_new(struct level *l, const float *keys, const uint8_t *labels, size_t m)
 {
     int rc = ERR_OK;
-    l->keys = keys;
-    l->m = m;
+    l->core.keys = keys;
+    l->core.m = m;
     TRY(MEM_NEW(l->anomalous, m));
-    TRY(MEM_NEW(l->projected, m * l->embed));
+    TRY(MEM_NEW(l->projected, m * l->core.embed));
     for (size_t i = 0; i < m; i++)
         l->anomalous[i] = labels[i] ? 1.0F : 0.0F;
+    l->core.anomalous = l->anomalous;
+    l->core.projected_keys = l->projected;
 out:
     return rc;
 }
 
 static size_t level_part(const struct level *l)
 {
-    return l->embed * l->dim + l->embed + l->m * l->embed;
+    const struct core_level *c = &l->core;
+    return c->embed * c->dim + c->embed + c->m * c->embed;
 }
 
 static struct part part_of(const struct level *l, float *at)
 {
-    return (struct part){at, at + l->embed * l->dim, at + l->embed * l->dim + l->embed};
+    size_t n = l->core.embed * l->core.dim;
+    return (struct part){at, at + n, at + n + l->core.embed};
+}
+
+/* Both levels work in the same memory, one after the other. */
+static void share_room(struct ft_step *s, struct core_level *l, const float *query)
+{
+    l->query = query;
+    l->projected = s->projected;
+    l->sim = s->sim;
+    l->raw = s->raw;
+    l->row = s->scratch;
+    l->grad_query = s->grad_query;
+    l->y = s->y;
 }
 
 int ft_step_new(struct ft_step **out, const struct head_place *place, const struct bank *bank,
@@ -93,20 +123,14 @@ int ft_step_new(struct ft_step **out, const struct head_place *place, const stru
     s->side = f->image_size;
     s->n_patch = f->grid * f->grid;
     TRY(gather_find(&s->gather, "mpi"));
-    s->pixel = (struct level){.dim = bank->width,
-                              .embed = bank->embed,
-                              .wq = FT_WQ,
-                              .bq = FT_BQ,
-                              .wk = FT_WK,
-                              .bk = FT_BK,
-                              .quantile = place->options.dropout_pixel};
-    s->image = (struct level){.dim = bank->embed,
-                              .embed = bank->embed,
-                              .wq = FT_IQ,
-                              .bq = FT_IBQ,
-                              .wk = FT_IK,
-                              .bk = FT_IBK,
-                              .quantile = place->options.dropout_image};
+    s->pixel = (struct level){.wq = FT_WQ, .bq = FT_BQ, .wk = FT_WK, .bk = FT_BK};
+    s->image = (struct level){.wq = FT_IQ, .bq = FT_IBQ, .wk = FT_IK, .bk = FT_IBK};
+    s->pixel.core = (struct core_level){.n = s->n_patch,
+                                        .dim = bank->width,
+                                        .embed = bank->embed,
+                                        .quantile = place->options.dropout_pixel};
+    s->image.core = (struct core_level){
+        .n = 1, .dim = bank->embed, .embed = bank->embed, .quantile = place->options.dropout_image};
     TRY(level_new(&s->pixel, bank->pixel_keys, bank->pixel_labels, bank->n_pixel));
     TRY(level_new(&s->image, bank->image_keys, bank->image_labels, bank->n_image));
     s->n_part = level_part(&s->pixel) + level_part(&s->image);
@@ -128,6 +152,8 @@ int ft_step_new(struct ft_step **out, const struct head_place *place, const stru
     TRY(MEM_NEW(s->grad_map, n_px));
     TRY(MEM_NEW(s->tap, s->side));
     core_taps(s->tap, s->grid, s->side);
+    share_room(s, &s->pixel.core, s->sample.query);
+    share_room(s, &s->image.core, s->sample.image);
 out:
     if (rc)
         ft_step_free(&s);
@@ -181,124 +207,14 @@ static int load_sample(struct ft_step *s, size_t item)
     TRY(feature_shard_read(&shard, row, s->sample.image, s->patch));
     TRY(feature_shard_mask(&shard, row, NULL, s->sample.mask));
     s->sample.label = shard.label[row];
-    TRY(ops_unit(s->ops, s->sample.image, 1, s->image.dim));
+    TRY(ops_unit(s->ops, s->sample.image, 1, s->image.core.dim));
     if (s->place->bank->pools)
-        TRY(ops_pool(s->ops, s->patch, s->grid, s->pixel.dim, s->sample.query));
+        TRY(ops_pool(s->ops, s->patch, s->grid, s->pixel.core.dim, s->sample.query));
     else
-        memcpy(s->sample.query, s->patch, s->n_patch * s->pixel.dim * sizeof(float));
-    TRY(ops_unit(s->ops, s->sample.query, s->n_patch, s->pixel.dim));
+        memcpy(s->sample.query, s->patch, s->n_patch * s->pixel.core.dim * sizeof(float));
+    TRY(ops_unit(s->ops, s->sample.query, s->n_patch, s->pixel.core.dim));
 out:
     feature_shard_close(&shard);
-    return rc;
-}
-
-/* out [n, E] = x [n, dim] W^T + b */
-static int apply_map(struct ops *ops, const struct head *h, int w, const float *x, size_t n,
-                     float *out)
-{
-    int rc = ERR_OK;
-    size_t embed = h->rows[w];
-    size_t dim = h->columns[w];
-    const float *bias = h->tensor[w + 1]; /* a map's bias follows it */
-    for (size_t r = 0; r < n; r++)
-        memcpy(out + r * embed, bias, embed * sizeof *out);
-    TRY(ops_product(ops, &(struct product){.m = n,
-                                           .n = embed,
-                                           .k = dim,
-                                           .a = x,
-                                           .b = h->tensor[w],
-                                           .c = out,
-                                           .lda = dim,
-                                           .ldb = dim,
-                                           .ldc = embed,
-                                           .b_turned = true,
-                                           .adds = true}));
-out:
-    return rc;
-}
-
-/* Masses y [n] of n queries at one level; s->sim keeps the weights p for the gradient. */
-static int forward(struct ft_step *s, const struct level *l, const struct head *h,
-                   const float *query, size_t n)
-{
-    int rc = ERR_OK;
-    bool drops = l->quantile < 1;
-    TRY(apply_map(s->ops, h, l->wq, query, n, s->projected));
-    TRY(ops_product(s->ops, &(struct product){.m = n,
-                                              .n = l->m,
-                                              .k = l->embed,
-                                              .a = s->projected,
-                                              .b = l->projected,
-                                              .c = s->sim,
-                                              .lda = l->embed,
-                                              .ldb = l->embed,
-                                              .ldc = l->m,
-                                              .b_turned = true}));
-    if (drops)
-        TRY(ops_product(s->ops, &(struct product){.m = n,
-                                                  .n = l->m,
-                                                  .k = l->dim,
-                                                  .a = query,
-                                                  .b = l->keys,
-                                                  .c = s->raw,
-                                                  .lda = l->dim,
-                                                  .ldb = l->dim,
-                                                  .ldc = l->m,
-                                                  .b_turned = true}));
-#pragma omp parallel for schedule(dynamic, 16)
-    for (size_t r = 0; r < n; r++) {
-        const float *raw = drops ? s->raw + r * l->m : NULL;
-        float limit = drops ? core_quantile(raw, l->m, l->quantile, s->scratch + r * l->m) : 0;
-        s->y[r] = core_retrieve(s->sim + r * l->m, raw, limit, l->anomalous, l->m);
-    }
-out:
-    return rc;
-}
-
-/* From grad_y, the gradient by y [n], to the parts of this item's gradient. */
-static int backward(struct ft_step *s, const struct level *l, const float *query, size_t n,
-                    struct part out)
-{
-    int rc = ERR_OK;
-#pragma omp parallel for schedule(dynamic, 16)
-    for (size_t r = 0; r < n; r++)
-        core_retrieve_grad(s->sim + r * l->m, l->anomalous, s->y[r], (float)s->grad_y[r], l->m);
-    TRY(ops_product(s->ops, &(struct product){.m = n,
-                                              .n = l->embed,
-                                              .k = l->m,
-                                              .a = s->sim,
-                                              .b = l->projected,
-                                              .c = s->grad_query,
-                                              .lda = l->m,
-                                              .ldb = l->embed,
-                                              .ldc = l->embed}));
-    TRY(ops_product(s->ops, &(struct product){.m = l->m,
-                                              .n = l->embed,
-                                              .k = n,
-                                              .a = s->sim,
-                                              .b = s->projected,
-                                              .c = out.keys,
-                                              .lda = l->m,
-                                              .ldb = l->embed,
-                                              .ldc = l->embed,
-                                              .a_turned = true}));
-    TRY(ops_product(s->ops, &(struct product){.m = l->embed,
-                                              .n = l->dim,
-                                              .k = n,
-                                              .a = s->grad_query,
-                                              .b = query,
-                                              .c = out.wq,
-                                              .lda = l->embed,
-                                              .ldb = l->dim,
-                                              .ldc = l->dim,
-                                              .a_turned = true}));
-    for (size_t e = 0; e < l->embed; e++) {
-        double sum = 0;
-        for (size_t r = 0; r < n; r++)
-            sum += (double)s->grad_query[r * l->embed + e];
-        out.bq[e] = (float)sum;
-    }
-out:
     return rc;
 }
 
@@ -326,19 +242,28 @@ static double classify(struct ft_step *s, double scale)
     return loss;
 }
 
+static int level_forward(struct ft_step *s, struct level *l, const struct head *h)
+{
+    return core_forward(s->ops, &l->core, h->tensor[l->wq], h->tensor[l->bq]);
+}
+
+static int level_backward(struct ft_step *s, struct level *l, struct part out)
+{
+    return core_backward(s->ops, &l->core, s->grad_y, out.wq, out.bq, out.keys);
+}
+
 /* Loss of one item, its gradient in s->part. */
 static int run_item(struct ft_step *s, const struct head *h, size_t item, double scale,
                     double *loss)
 {
     int rc = ERR_OK;
     TRY(load_sample(s, item));
-    TRY(forward(s, &s->pixel, h, s->sample.query, s->n_patch));
+    TRY(level_forward(s, &s->pixel, h));
     *loss = segment(s, scale);
-    TRY(backward(s, &s->pixel, s->sample.query, s->n_patch, part_of(&s->pixel, s->part)));
-    TRY(forward(s, &s->image, h, s->sample.image, 1));
+    TRY(level_backward(s, &s->pixel, part_of(&s->pixel, s->part)));
+    TRY(level_forward(s, &s->image, h));
     *loss += classify(s, scale);
-    TRY(backward(s, &s->image, s->sample.image, 1,
-                 part_of(&s->image, s->part + level_part(&s->pixel))));
+    TRY(level_backward(s, &s->image, part_of(&s->image, s->part + level_part(&s->pixel))));
 out:
     return rc;
 }
@@ -371,17 +296,19 @@ out:
  */
 static int finish_level(struct ft_step *s, const struct level *l, float *sum, struct head *grad)
 {
-    int rc = ERR_OK;
+    size_t embed = l->core.embed;
     struct part p = part_of(l, sum);
-    memcpy(grad->tensor[l->wq], p.wq, l->embed * l->dim * sizeof(float));
-    memcpy(grad->tensor[l->bq], p.bq, l->embed * sizeof(float));
-    memset(grad->tensor[l->bk], 0, l->embed * sizeof(float));
-    TRY(ops_product(s->ops, &(struct product){.m = l->embed, .n = l->dim, .k = l->m, .a = p.keys,
-                                              .b = l->keys, .c = grad->tensor[l->wk],
-                                              .lda = l->embed, .ldb = l->dim, .ldc = l->dim,
-                                              .a_turned = true}));
-out:
-    return rc;
+    memcpy(grad->tensor[l->wq], p.wq, embed * l->core.dim * sizeof(float));
+    memcpy(grad->tensor[l->bq], p.bq, embed * sizeof(float));
+    memset(grad->tensor[l->bk], 0, embed * sizeof(float));
+    return core_key_map_grad(s->ops, &l->core, p.keys, grad->tensor[l->wk]);
+}
+
+/* All keys of a level through the key map. */
+static int project_keys(struct ft_step *s, struct level *l, const struct head *h)
+{
+    return core_map(s->ops, h->tensor[l->wk], h->tensor[l->bk], l->core.keys,
+                    (size_t[]){l->core.m, l->core.dim, l->core.embed}, l->projected);
 }
 
 static int check_finite(const struct head *grad, double loss)
@@ -407,8 +334,8 @@ int ft_step_run(struct ft_step *s, const struct head *head, const int64_t *item,
     TRY(MEM_NEW(losses, size));
     memset(s->sum, 0, s->n_part * sizeof(float));
     *loss = 0;
-    TRY(apply_map(s->ops, head, FT_WK, s->pixel.keys, s->pixel.m, s->pixel.projected));
-    TRY(apply_map(s->ops, head, FT_IK, s->image.keys, s->image.m, s->image.projected));
+    TRY(project_keys(s, &s->pixel, head));
+    TRY(project_keys(s, &s->image, head));
     for (size_t first = 0; first < n; first += size) {
         double mine = 0;
         if (first + rank < n)

@@ -202,9 +202,8 @@ static void build_bank(struct parity *p)
 static void score(struct parity *p)
 {
     struct retriever *retriever = NULL;
-    CHECK_OK(scores_plan(&p->score_place, p->config, p->config->variant[0], p->bank_place,
-                         p->features[1]));
-    CHECK_OK(retriever_new(&retriever, p->bench.ops, p->bank));
+    CHECK_OK(scores_plan(&p->score_place, p->config, p->bank_place, NULL, p->features[1]));
+    CHECK_OK(retriever_new(&retriever, p->bench.ops, p->bank, NULL));
     for (size_t s = 0; s < p->features[1]->n_shards; s++)
         CHECK_OK(scores_build_shard(p->score_place, s, retriever));
     retriever_free(&retriever);

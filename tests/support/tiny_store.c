@@ -102,7 +102,7 @@ void tiny_store_plan(struct tiny_store *s, const char *const *set)
     CHECK_OK(manifest_load(&s->manifest, "tiny", tiny_path(s, "data"), NULL));
     CHECK_OK(features_plan(&s->features, s->comm, s->config, &s->model, s->manifest));
     CHECK_OK(bank_plan(&s->bank, s->config, s->features));
-    CHECK_OK(scores_plan(&s->scores, s->config, "mrad-tf", s->bank, s->features));
+    CHECK_OK(scores_plan(&s->scores, s->config, s->bank, NULL, s->features));
 }
 
 void tiny_store_open(struct tiny_store *s, const char *const *set)
@@ -147,7 +147,7 @@ void tiny_score(struct tiny_store *s)
     struct bank *bank = NULL;
     struct retriever *r = NULL;
     CHECK_OK(bank_open(&bank, s->bank));
-    CHECK_OK(retriever_new(&r, s->ops, bank));
+    CHECK_OK(retriever_new(&r, s->ops, bank, NULL));
     for (size_t i = 0; i < s->features->n_shards; i++)
         CHECK_OK(scores_build_shard(s->scores, i, r));
     retriever_free(&r);

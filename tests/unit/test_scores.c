@@ -224,7 +224,7 @@ static void empty_banks_cannot_be_searched(void **state)
     const struct bank none = {.embed = 4, .width = 4};
     (void)state;
     CHECK_OK(ops_open(&ops, "ref", 1));
-    CHECK_FAILS(retriever_new(&r, ops, &none), ERR_SHAPE, "cannot be searched");
+    CHECK_FAILS(retriever_new(&r, ops, &none, NULL), ERR_SHAPE, "cannot be searched");
     assert_null(r);
     ops_close(&ops);
 }

@@ -1,0 +1,233 @@
+/*
+ * Every hand-written gradient of MRAD-FT against central finite differences, in double: the code under
+ * test is src/head/core_int.h itself, compiled for double.
+ */
+#include "check.h"
+
+#include "base/mem.h"
+#include "base/rng.h"
+
+#define real double
+#include "head/core_int.h"
+
+enum { GRID = 3, SIDE = 9, N = GRID * GRID, DIM = 5, EMBED = 4, M = 7 };
+
+static int core_multiply(void *context, const struct core_product *p)
+{
+    (void)context;
+    for (size_t r = 0; r < p->m; r++)
+        for (size_t c = 0; c < p->n; c++) {
+            double sum = p->adds ? p->c[r * p->ldc + c] : 0;
+            for (size_t i = 0; i < p->k; i++)
+                sum += (p->a_turned ? p->a[i * p->lda + r] : p->a[r * p->lda + i]) *
+                       (p->b_turned ? p->b[c * p->ldb + i] : p->b[i * p->ldb + c]);
+            p->c[r * p->ldc + c] = sum;
+        }
+    return 0;
+}
+
+/* A level with all its parameters: maps of queries (0, 1) and keys (2, 3). */
+struct world {
+    double query[N * DIM], keys[M * DIM], v[M];
+    double weight[2][EMBED * DIM], bias[2][EMBED];
+    double projected_keys[M * EMBED], projected[N * EMBED], sim[N * M], raw[N * M], row[N * M];
+    double grad_query[N * EMBED], y[N];
+    uint8_t mask[SIDE * SIDE];
+    struct core_level level;
+    struct core_tap tap[SIDE];
+};
+
+static void fill(double *x, size_t n, uint64_t seed, double scale)
+{
+    for (size_t i = 0; i < n; i++)
+        x[i] = scale * (double)rng_uniform(seed, i);
+}
+
+static void world_init(struct world *w, double quantile)
+{
+    fill(w->query, N * DIM, 1, 1);
+    fill(w->keys, M * DIM, 2, 1);
+    for (int i = 0; i < 2; i++) {
+        fill(w->weight[i], EMBED * DIM, 3 + (uint64_t)i, 1);
+        fill(w->bias[i], EMBED, 5 + (uint64_t)i, 0.5);
+    }
+    for (size_t i = 0; i < M; i++)
+        w->v[i] = (double)(i % 3 == 1);
+    for (size_t i = 0; i < SIDE * SIDE; i++)
+        w->mask[i] = i / SIDE > 3 && i % SIDE > 4;
+    w->level = (struct core_level){.n = N,
+                                   .m = M,
+                                   .dim = DIM,
+                                   .embed = EMBED,
+                                   .query = w->query,
+                                   .keys = w->keys,
+                                   .anomalous = w->v,
+                                   .projected_keys = w->projected_keys,
+                                   .quantile = quantile,
+                                   .projected = w->projected,
+                                   .sim = w->sim,
+                                   .raw = w->raw,
+                                   .row = w->row,
+                                   .grad_query = w->grad_query,
+                                   .y = w->y};
+    core_taps(w->tap, GRID, SIDE);
+}
+
+/* Which losses are on; grad_y receives the gradient by y. */
+typedef double (*loss_fn)(struct world *w, double *grad_y);
+
+static double segmentation(struct world *w, double *grad_y)
+{
+    double map[SIDE * SIDE];
+    double grad[SIDE * SIDE] = {0};
+    double loss;
+    core_upsample(w->y, w->tap, GRID, SIDE, map);
+    loss = core_focal(map, w->mask, SIDE * SIDE, 1.0 / (SIDE * SIDE), grad);
+    loss += core_dice(map, w->mask, SIDE * SIDE, 0, 0.7, grad);
+    loss += core_dice(map, w->mask, SIDE * SIDE, 1, 0.4, grad);
+    core_upsample_grad(grad, w->tap, GRID, SIDE, grad_y);
+    return loss;
+}
+
+static double classification(struct world *w, double *grad_y)
+{
+    double loss = 0;
+    for (size_t i = 0; i < N; i++) {
+        double g;
+        loss += i % 4 < 2 ? core_class_softmax(w->y[i], i % 2, 0.07, 0.3, &g)
+                          : core_class_binary(w->y[i], i % 2, 0.3, &g);
+        grad_y[i] = g;
+    }
+    return loss;
+}
+
+static double evaluate(struct world *w, loss_fn loss, double *grad_y)
+{
+    assert_int_equal(core_map(NULL, w->weight[1], w->bias[1], w->keys, (size_t[]){M, DIM, EMBED},
+                              w->projected_keys),
+                     0);
+    assert_int_equal(core_forward(NULL, &w->level, w->weight[0], w->bias[0]), 0);
+    return loss(w, grad_y);
+}
+
+/* Compare an array of gradients with differences of the loss. */
+static void compare(struct world *w, loss_fn loss, double *parameter, const double *grad, size_t n)
+{
+    const double h = 1e-5;
+    double unused[N];
+    double gap = 0;
+    double norm = 1e-12;
+    for (size_t i = 0; i < n; i++) {
+        double kept = parameter[i];
+        double up, down, slope;
+        parameter[i] = kept + h;
+        up = evaluate(w, loss, unused);
+        parameter[i] = kept - h;
+        down = evaluate(w, loss, unused);
+        parameter[i] = kept;
+        slope = (up - down) / (2 * h);
+        gap += (slope - grad[i]) * (slope - grad[i]);
+        norm += slope * slope;
+    }
+    CHECK_WITHIN("gradient", sqrt(gap / norm), 1e-6);
+}
+
+static void check_all(loss_fn loss, double quantile)
+{
+    struct world *w = NULL;
+    double grad_y[N];
+    double weight[2][EMBED * DIM];
+    double bias[EMBED];
+    double keys[M * EMBED];
+    CHECK_OK(MEM_NEW(w, 1));
+    world_init(w, quantile);
+    (void)evaluate(w, loss, grad_y);
+    assert_int_equal(core_backward(NULL, &w->level, grad_y, weight[0], bias, keys), 0);
+    assert_int_equal(core_key_map_grad(NULL, &w->level, keys, weight[1]), 0);
+    compare(w, loss, w->weight[0], weight[0], EMBED * DIM);
+    compare(w, loss, w->bias[0], bias, EMBED);
+    compare(w, loss, w->weight[1], weight[1], EMBED * DIM);
+    MEM_FREE(w);
+}
+
+static void segmentation_gradients_agree(void **state)
+{
+    (void)state;
+    check_all(segmentation, 1.0);
+    check_all(segmentation, 0.8);
+}
+
+static void classification_gradients_agree(void **state)
+{
+    (void)state;
+    check_all(classification, 1.0);
+    check_all(classification, 0.55);
+}
+
+/* A bias of the keys adds the same to all similarities of a query: the loss does not see it. */
+static void the_key_bias_has_no_gradient(void **state)
+{
+    struct world *w = NULL;
+    double unused[N];
+    double before, after;
+    (void)state;
+    CHECK_OK(MEM_NEW(w, 1));
+    world_init(w, 0.8);
+    before = evaluate(w, segmentation, unused);
+    for (size_t i = 0; i < EMBED; i++)
+        w->bias[1][i] += 0.3;
+    after = evaluate(w, segmentation, unused);
+    assert_true(fabs(after - before) < 1e-13);
+    MEM_FREE(w);
+}
+
+/* torch.quantile([3, 1, 2, 5], q): 0.5 -> 2.5, 0.8 -> 3.8, 1 -> 5, 0 -> 1 */
+static void quantiles_interpolate(void **state)
+{
+    const double x[4] = {3, 1, 2, 5};
+    double row[4];
+    (void)state;
+    assert_true(fabs(core_quantile(x, 4, 0.5, row) - 2.5) < 1e-15);
+    assert_true(fabs(core_quantile(x, 4, 0.8, row) - 3.8) < 1e-15);
+    assert_true(core_quantile(x, 4, 1.0, row) == 5.0);
+    assert_true(core_quantile(x, 4, 0.0, row) == 1.0);
+    for (uint64_t seed = 0; seed < 50; seed++) {
+        double y[23], r[23];
+        fill(y, 23, seed, 1);
+        for (size_t i = 0; i < 23; i += 3)
+            y[i] = y[0]; /* ties */
+        double q = core_quantile(y, 23, 0.5, r);
+        size_t below = 0, above = 0;
+        for (size_t i = 0; i < 23; i++) {
+            below += y[i] < q;
+            above += y[i] > q;
+        }
+        assert_true(below <= 11 && above <= 11);
+    }
+}
+
+/* Entries above the limit get no weight, the others sum to one. */
+static void dropout_hides_entries(void **state)
+{
+    double sim[4] = {1, 2, 3, 4};
+    const double raw[4] = {0.1, 0.9, 0.2, 0.9};
+    const double v[4] = {1, 1, 0, 0};
+    double y;
+    (void)state;
+    y = core_retrieve(sim, raw, 0.5, v, 4);
+    assert_true(sim[1] == 0 && sim[3] == 0);
+    assert_true(fabs(sim[0] + sim[2] - 1) < 1e-15);
+    assert_true(fabs(y - 1 / (1 + exp(2.0))) < 1e-15);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(segmentation_gradients_agree),
+        cmocka_unit_test(classification_gradients_agree),
+        cmocka_unit_test(the_key_bias_has_no_gradient),
+        cmocka_unit_test(quantiles_interpolate),
+        cmocka_unit_test(dropout_hides_entries),
+    };
+    return cmocka_run_group_tests(tests, NULL, check_balance);
+}
