@@ -17,7 +17,7 @@ enum option_kind {
     OPT_FLAG,    /* sets the bool at offset */
 };
 
-#define JOB_VERBS " extract bank eval sweep plan "
+#define JOB_VERBS " extract bank train eval sweep plan "
 #define ALL_VERBS " "
 
 static const struct option {
@@ -43,6 +43,10 @@ static const struct option {
     {"--time-left", "S", OPT_KEY, "run.time_left", 0, JOB_VERBS, "stop after S seconds, exit 75"},
     {"--set", "KEY=VALUE", OPT_SET, NULL, 0, JOB_VERBS "bench doctor ",
      "any configuration key; 'mrad help config' lists them"},
+    {"--init", "FILE:/GROUP", OPT_KEY, "train.ft.init", 0, " train ",
+     "start values from an HDF5 file"},
+    {"--order", "FILE:/DATASET", OPT_KEY, "train.ft.order", 0, " train ",
+     "items of each step from an HDF5 file (steps, batch)"},
     {"--train", "NAME", OPT_TEXT, NULL, offsetof(struct args, train), " eval ",
      "data set whose bank is used"},
     {"--test", "NAME", OPT_TEXT, NULL, offsetof(struct args, test), " eval ",
@@ -227,10 +231,14 @@ out:
     return rc;
 }
 
-int args_config(const struct args *a, struct config **out)
+const char *args_operand(const struct args *a, size_t i)
 {
-    return config_read(out, a->n_operands ? a->operand[0] : NULL, (const char *const *)a->set,
-                       a->n_set);
+    return i < a->n_operands ? a->operand[i] : NULL;
+}
+
+int args_config(const struct args *a, const char *job, struct config **out)
+{
+    return config_read(out, job, (const char *const *)a->set, a->n_set);
 }
 
 int cmd_print(const struct args *a, const char *text)

@@ -41,8 +41,11 @@ int args_help(char **out, const char *verb);
 /* Demand a number of operands; ERR_USAGE tells what was wanted. */
 int args_operands(const struct args *args, size_t least, size_t most, const char *wanted);
 
-/* Configuration from the operand (a job file, when there is one) and the options. */
-int args_config(const struct args *args, struct config **out);
+/* Configuration from a job file (NULL: none) and the options. */
+int args_config(const struct args *args, const char *job, struct config **out);
+
+/* The operand of that number, or NULL. */
+const char *args_operand(const struct args *args, size_t i);
 
 /* Print text to stdout (or nothing on ranks other than 0). ERR_IO when stdout cannot be written. */
 int cmd_print(const struct args *args, const char *text);

@@ -116,7 +116,7 @@ int cmd_doctor(struct args *a)
     int threads = 0;
     struct config *c = NULL;
     cJSON *o = NULL;
-    TRY(comm_agree(a->comm, args_config(a, &c)));
+    TRY(comm_agree(a->comm, args_config(a, NULL, &c)));
     TRY(cores_per_rank(a->comm, (int)c->threads, &threads));
     TRY(json_new(&o));
     TRY(find_libraries(o));

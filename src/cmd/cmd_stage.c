@@ -9,23 +9,26 @@
 #include "report/report.h"
 #include "sweep/sweep.h"
 
-static int read_config(const struct args *a, struct config **out)
+#include <string.h>
+
+/* The job file, if any, is operand number `first`. */
+static int read_config(const struct args *a, size_t first, struct config **out)
 {
     int rc = ERR_OK;
-    TRY(args_operands(a, 0, 1, "at most one job file"));
-    TRY(args_config(a, out));
+    TRY(args_operands(a, first, first + 1, "at most one job file"));
+    TRY(args_config(a, args_operand(a, first), out));
     stop_after((*out)->time_left);
 out:
     return rc;
 }
 
-static int run_to(struct args *a, enum sweep_goal goal)
+static int run_to(struct args *a, size_t first, enum sweep_goal goal)
 {
     int rc = ERR_OK;
     struct config *c = NULL;
     struct sweep *sweep = NULL;
     char *text = NULL;
-    TRY(comm_agree(a->comm, read_config(a, &c)));
+    TRY(comm_agree(a->comm, read_config(a, first, &c)));
     TRY(sweep_open(&sweep, a->comm, c, goal));
     TRY(sweep_run(sweep, NULL));
     if (comm_rank(a->comm) == 0) {
@@ -41,7 +44,7 @@ out:
 
 int cmd_extract(struct args *a)
 {
-    return run_to(a, SWEEP_FEATURES);
+    return run_to(a, 0, SWEEP_FEATURES);
 }
 
 static int describe_bank(const struct args *a)
@@ -73,7 +76,18 @@ out:
 
 int cmd_bank(struct args *a)
 {
-    return a->info ? describe_bank(a) : run_to(a, SWEEP_BANKS);
+    return a->info ? describe_bank(a) : run_to(a, 0, SWEEP_BANKS);
+}
+
+int cmd_train(struct args *a)
+{
+    int rc = ERR_OK;
+    const char *what = args_operand(a, 0);
+    if (!what || strcmp(what, "ft") != 0)
+        FAIL(ERR_USAGE, "train: wanted what to train first: ft");
+    TRY(run_to(a, 1, SWEEP_HEADS));
+out:
+    return rc;
 }
 
 /* Put --train and --test in the place of the configuration's pairs. */
@@ -87,7 +101,7 @@ static int choose_pair(struct args *a, struct config **out)
     TRY(MEM_GROW(a->set, &a->set_cap, a->n_set + 1));
     a->set[a->n_set++] = text;
     text = NULL;
-    TRY(read_config(a, out));
+    TRY(read_config(a, 0, out));
     if ((*out)->n_variants != 1 || (*out)->n_seeds != 1)
         FAIL(ERR_CONFIG, "eval: one variant and one seed wanted; use sweep for more");
 out:

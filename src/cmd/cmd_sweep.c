@@ -92,7 +92,7 @@ static int read_job(const struct args *a, struct config **out)
     int rc = ERR_OK;
     char *text = NULL;
     TRY(args_operands(a, 1, 1, "one job file"));
-    TRY(args_config(a, out));
+    TRY(args_config(a, args_operand(a, 0), out));
     if (a->out) {
         TRY(str_dup(&text, a->out));
         MEM_FREE((*out)->out);

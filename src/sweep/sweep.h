@@ -25,6 +25,7 @@ struct sweep;
 enum sweep_goal {
     SWEEP_FEATURES, /* features of all data sets of the configuration */
     SWEEP_BANKS,    /* and banks of all of them */
+    SWEEP_HEADS,    /* and MRAD-FT heads of all of them, for every seed */
     SWEEP_ALL,      /* every cell of the pairs */
 };
 

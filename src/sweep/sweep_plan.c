@@ -144,6 +144,21 @@ out:
     return rc;
 }
 
+/* Without cells: every data set, and a trainee for each seed where heads are the goal. */
+static int make_members(struct sweep *s)
+{
+    int rc = ERR_OK;
+    const struct config *c = s->config;
+    TRY(MEM_NEW(s->trainee, c->n_datasets * c->n_seeds));
+    for (size_t i = 0; i < c->n_datasets; i++) {
+        size_t member = member_of(s, &c->dataset[i]);
+        for (size_t k = 0; s->goal == SWEEP_HEADS && k < c->n_seeds; k++)
+            (void)trainee_of(s, member, c->seed[k]);
+    }
+out:
+    return rc;
+}
+
 /* The same cell twice would be two rows that say the same. */
 static int check_cells(const struct sweep *s)
 {
@@ -163,6 +178,12 @@ out:
 
 /* ---- where everything lies ---- */
 
+/* Are banks of all members a goal of their own? */
+static bool wants_banks(const struct sweep *s)
+{
+    return s->goal == SWEEP_BANKS || s->goal == SWEEP_HEADS;
+}
+
 static int load_members(struct sweep *s)
 {
     int rc = ERR_OK;
@@ -177,11 +198,11 @@ static int load_members(struct sweep *s)
         if (!m->bank_place)
             TRY(bank_plan(&m->bank_place, s->config, m->features));
     }
+    for (size_t i = 0; wants_banks(s) && i < s->n_members; i++)
+        TRY(bank_plan(&s->member[i].bank_place, s->config, s->member[i].features));
     for (size_t i = 0; i < s->n_trainees; i++)
         TRY_ALL(s->comm, head_plan(&s->trainee[i].place, s->config,
                                    s->member[s->trainee[i].member].bank_place, s->trainee[i].seed));
-    for (size_t i = 0; s->goal == SWEEP_BANKS && i < s->n_members; i++)
-        TRY(bank_plan(&s->member[i].bank_place, s->config, s->member[i].features));
 out:
     return rc;
 }
@@ -250,9 +271,14 @@ static void find_wants(struct sweep *s)
 {
     for (size_t i = 0; i < s->n_cells; i++)
         want_for_cell(s, &s->cell[i]);
+    for (size_t i = 0; s->goal == SWEEP_HEADS && i < s->n_trainees; i++)
+        if (!head_exists(s->trainee[i].place)) {
+            s->trainee[i].wants_head = 1;
+            s->member[s->trainee[i].member].wants_features = 1;
+        }
     for (size_t i = 0; i < s->n_members; i++) {
         struct member *m = &s->member[i];
-        if (s->goal == SWEEP_BANKS)
+        if (wants_banks(s))
             m->wants_bank = 1;
         if (s->goal == SWEEP_FEATURES || (m->wants_bank && !bank_is_whole(m->bank_place)))
             m->wants_features = 1;
@@ -299,8 +325,8 @@ int sweep_open(struct sweep **out, struct comm *comm, const struct config *confi
         TRY(make_cells(s));
         TRY(check_cells(s));
     }
-    for (size_t i = 0; goal != SWEEP_ALL && i < config->n_datasets; i++)
-        (void)member_of(s, &config->dataset[i]);
+    if (goal != SWEEP_ALL)
+        TRY(make_members(s));
     TRY(model_info(&s->model, comm, config));
     TRY(load_members(s));
     for (size_t i = 0; i < s->n_cells; i++)

@@ -112,6 +112,12 @@ const struct parity *parity_of(void **state, const char *test);
 void parity_encode(const struct parity *p, const char *weights, const char *kernels, size_t n,
                    struct h5 *file, const char *group);
 
+/*
+ * Scores, maps and metrics of p->scores against a group of the golden, with the limits for what was
+ * trained.
+ */
+void parity_trained_results(const struct parity *p, const char *group);
+
 /* The tests. */
 void pixels_equal_the_golden(void **state);
 void labels_and_masks_equal_the_golden(void **state);
@@ -120,5 +126,7 @@ void the_bank_equals_the_golden(void **state);
 void scores_and_maps_equal_the_golden(void **state);
 void metrics_of_our_maps_equal_the_golden(void **state);
 void metrics_of_the_golden_maps_equal_the_golden(void **state);
+
+void ft_training_equals_the_golden(void **state);
 
 #endif /* SUPPORT_PARITY_H */

@@ -296,47 +296,67 @@ static double contrast_error(const float *got, const float *want, size_t n)
 }
 
 /* The score that the golden's own map and retrieval give: share of pixels and weights alone. */
-static double fusion_error(const struct parity *p, size_t item, const float *map, float *scratch)
+static double fusion_error(const struct parity *p, const char *group, size_t item, const float *map,
+                           float *scratch)
 {
     float y_cls = 0;
     float want = 0;
     float got;
-    read_row(p->golden, "tf", "y_cls", item, &y_cls);
-    read_row(p->golden, "tf", "score", item, &want);
+    read_row(p->golden, group, "y_cls", item, &y_cls);
+    read_row(p->golden, group, "score", item, &want);
     got = score_image(&p->score_place->options, y_cls, map, p->bench.side * p->bench.side, scratch);
     return floats_distance(&got, &want, 1);
+}
+
+/* Errors of scores and maps, the worst of all items. */
+struct score_errors {
+    double y_cls, score, map, contrast, fusion;
+};
+
+static void compare_score(const struct parity *p, const char *group, size_t i, float *got,
+                          float *want, struct score_errors *e)
+{
+    const struct scores *s = p->scores;
+    size_t n_px = p->bench.side * p->bench.side;
+    assert_false(s->skipped[i]);
+    read_row(p->golden, group, "y_cls", i, want);
+    e->y_cls = worse(e->y_cls, floats_distance(&s->y_cls[i], want, 1));
+    read_row(p->golden, group, "score", i, want);
+    e->score = worse(e->score, floats_distance(&s->score[i], want, 1));
+    read_row(p->golden, group, "map", i, want);
+    our_map(p, i, got);
+    e->map = worse(e->map, floats_distance(got, want, n_px));
+    e->contrast = worse(e->contrast, contrast_error(got, want, n_px));
+    e->fusion = worse(e->fusion, fusion_error(p, group, i, want, got));
+}
+
+static struct score_errors compare_scores(const struct parity *p, const char *group)
+{
+    struct score_errors e = {0};
+    size_t n_px = p->bench.side * p->bench.side;
+    float *got = NULL;
+    float *want = NULL;
+    char path[16];
+    CHECK_OK(MEM_NEW(got, n_px));
+    CHECK_OK(MEM_NEW(want, n_px));
+    (void)snprintf(path, sizeof path, "%s/map", group);
+    expect_rows(p->golden, path, p->scores->n);
+    for (size_t i = 0; i < p->scores->n; i++)
+        compare_score(p, group, i, got, want, &e);
+    MEM_FREE(got);
+    MEM_FREE(want);
+    return e;
 }
 
 void scores_and_maps_equal_the_golden(void **state)
 {
     const struct parity *p = parity_of(state, __func__);
-    const struct scores *s = p->scores;
-    size_t n_px = p->bench.side * p->bench.side;
-    double y_cls = 0, score = 0, map = 0, contrast = 0, fusion = 0;
-    float *got = NULL;
-    float *want = NULL;
-    CHECK_OK(MEM_NEW(got, n_px));
-    CHECK_OK(MEM_NEW(want, n_px));
-    expect_rows(p->golden, "tf/map", s->n);
-    for (size_t i = 0; i < s->n; i++) {
-        assert_false(s->skipped[i]);
-        read_row(p->golden, "tf", "y_cls", i, want);
-        y_cls = worse(y_cls, floats_distance(&s->y_cls[i], want, 1));
-        read_row(p->golden, "tf", "score", i, want);
-        score = worse(score, floats_distance(&s->score[i], want, 1));
-        read_row(p->golden, "tf", "map", i, want);
-        our_map(p, i, got);
-        map = worse(map, floats_distance(got, want, n_px));
-        contrast = worse(contrast, contrast_error(got, want, n_px));
-        fusion = worse(fusion, fusion_error(p, i, want, got));
-    }
-    CHECK_TOLERANCE(TOLERANCE_Y_CLS, label(p, "B", "tf/y_cls"), y_cls);
-    CHECK_TOLERANCE(TOLERANCE_MAP, label(p, "B", "tf/map"), map);
-    CHECK_TOLERANCE(TOLERANCE_CONTRAST, label(p, "B", "tf/map, contrast"), contrast);
-    CHECK_TOLERANCE(TOLERANCE_SCORE, label(p, "B", "tf/score"), score);
-    CHECK_TOLERANCE(TOLERANCE_FUSION, label(p, "B", "tf/score of the golden's map"), fusion);
-    MEM_FREE(got);
-    MEM_FREE(want);
+    struct score_errors e = compare_scores(p, "tf");
+    CHECK_TOLERANCE(TOLERANCE_Y_CLS, label(p, "B", "tf/y_cls"), e.y_cls);
+    CHECK_TOLERANCE(TOLERANCE_MAP, label(p, "B", "tf/map"), e.map);
+    CHECK_TOLERANCE(TOLERANCE_CONTRAST, label(p, "B", "tf/map, contrast"), e.contrast);
+    CHECK_TOLERANCE(TOLERANCE_SCORE, label(p, "B", "tf/score"), e.score);
+    CHECK_TOLERANCE(TOLERANCE_FUSION, label(p, "B", "tf/score of the golden's map"), e.fusion);
 }
 
 /* ---- metrics ---- */
@@ -442,4 +462,13 @@ void metrics_of_the_golden_maps_equal_the_golden(void **state)
     static const char *const group[] = {"tf", "ft", "clip"};
     for (size_t i = 0; i < sizeof group / sizeof *group; i++)
         compare_metrics(parity_of(state, __func__), TOLERANCE_METRIC_GOLDEN, group[i], golden_view);
+}
+
+void parity_trained_results(const struct parity *p, const char *group)
+{
+    struct score_errors e = compare_scores(p, group);
+    CHECK_TOLERANCE(TOLERANCE_TRAINED, label(p, group, "y_cls"), e.y_cls);
+    CHECK_TOLERANCE(TOLERANCE_TRAINED, label(p, group, "map"), e.map);
+    CHECK_TOLERANCE(TOLERANCE_TRAINED, label(p, group, "score"), e.score);
+    compare_metrics(p, TOLERANCE_METRIC_TRAINED, group, our_view);
 }
