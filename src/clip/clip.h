@@ -1,5 +1,5 @@
 /*
- * clip.h - the frozen CLIP encoder: weights from a file, image to features.
+ * clip.h - the frozen CLIP encoders: weights from a file, image to features, prompts to embeddings.
  *
  *     struct weights *weights = NULL;
  *     struct encoder *encoder = NULL;
@@ -8,7 +8,7 @@
  *     TRY(encoder_run(encoder, input, cls, patch));
  *
  * Sizes: S image side, P patch, G = S / P grid side, N = G * G patches, D vision width, E joint
- * embedding width.
+ * embedding width. T text width, R prompts (rows) of a batch, P positions computed of each.
  */
 #ifndef CLIP_CLIP_H
 #define CLIP_CLIP_H
@@ -19,11 +19,12 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct weights;
 struct encoder;
 
-/* Sizes of the vision tower, read off the shapes of its tensors. */
+/* Sizes of the two towers, read off the shapes of their tensors. */
 struct clip_shape {
     size_t patch;       /* P */
     size_t native_grid; /* side of the stored positional embedding */
@@ -32,6 +33,13 @@ struct clip_shape {
     size_t layers;
     size_t heads; /* of 64 columns each */
     size_t embed; /* E */
+    /* text tower; all 0 in a file that has none of a known form */
+    size_t text_width;  /* T, a multiple of 64 */
+    size_t text_hidden; /* width of the MLP, usually 4 T */
+    size_t text_layers;
+    size_t text_heads; /* of 64 columns each */
+    size_t context;    /* positions of the stored positional embedding, usually 77 */
+    size_t vocab;      /* rows of the token embedding, usually 49408 */
 };
 
 /*
@@ -57,6 +65,12 @@ struct hash weights_hash(const struct weights *weights);
  */
 int weights_read(const struct weights *weights, const char *name, int rank, const size_t *dim,
                  float *out);
+
+/*
+ * Rows of the token embedding -> out [n, T], without converting the others. ERR_FORMAT when the file
+ * has no text tower, ERR_SHAPE when an id is not among its rows.
+ */
+int weights_embed(const struct weights *weights, const int32_t *ids, size_t n, float *out);
 
 struct encoder_options {
     size_t image_size;  /* S, a multiple of P */
@@ -87,5 +101,49 @@ int encoder_project(struct encoder *encoder, const float *patch, size_t n, float
 
 /* Floating-point operations of encoder_run: products only, two a multiply-add. */
 double encoder_flop(const struct clip_shape *shape, const struct encoder_options *options);
+
+struct text_tower;
+
+struct text_options {
+    size_t
+        n_positions;   /* P: the largest end position + 1; later ones cannot matter (causal mask) */
+    size_t n_deep;     /* layers 1..n_deep get deep prompts; below the number of layers */
+    size_t deep_len;   /* positions 1..deep_len of such a layer are replaced */
+    size_t max_rows;   /* the largest R */
+    bool forward_only; /* no text_backward; half the weights, activations of one layer */
+    bool exact_deep;   /* deep prompts and their gradients unrounded; published: false */
+};
+
+/*
+ * Pack the text tower for a variant of the kernels. weights may be freed afterwards; ops must live as
+ * long as the tower. Free with text_tower_free. ERR_FORMAT when the file has no text tower of a known
+ * form, ERR_CONFIG when the options do not fit the model.
+ */
+int text_tower_new(struct text_tower **out, const struct weights *weights, struct ops *ops,
+                   const struct text_options *options);
+void text_tower_free(struct text_tower **tower);
+
+/*
+ * prompt [R, P, T], token embeddings with the learnable ones in place, position NOT yet added; end
+ * [R], position of each end token; deep [n_deep, deep_len, T] -> out [R, E]. Host memory.
+ *
+ * x = prompt + position; at layers 1..n_deep, rows 1..deep_len of x are replaced by deep prompts
+ * rounded to fp16; each layer x += attention(LN x), x += MLP(LN x); out = LN_final(x[end]) projection.
+ * Not normalised. Unless forward_only, what text_backward needs is kept until the next call.
+ * ERR_SHAPE when n_rows exceeds max_rows or an end is not within P.
+ */
+int text_forward(struct text_tower *tower, const real *prompt, const int32_t *end, size_t n_rows,
+                 const real *deep, real *out);
+
+/*
+ * Gradients of the last text_forward: grad_out [R, E] -> grad_prompt [R, P, T] and grad_deep
+ * [R, n_deep, deep_len, T]. Host memory; both are overwritten.
+ *
+ * grad_deep is kept apart for each row because the published program rounds it to fp16 (by its type
+ * conversion) before it sums over rows; so is done here, with gradual underflow and, above 65504,
+ * infinity. What a deep prompt replaced gets no gradient from later layers.
+ */
+int text_backward(struct text_tower *tower, const real *grad_out, real *grad_prompt,
+                  real *grad_deep);
 
 #endif /* CLIP_CLIP_H */

@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "clip/clip.h"
+#include "clip/names_int.h"
 #include "clip/safetensors_int.h"
 
 #include <stdio.h>
@@ -15,14 +16,7 @@
 
 enum { MAX_NAME = 256, HEAD = 64 };
 
-enum form { SAME, TRANSPOSED, JOINED /* of q, k and v: "{}" stands for the letter */ };
-
-/* '#' stands for the number of a block. */
-static const struct rule {
-    const char *canonical;
-    const char *hugging_face;
-    enum form form;
-} rules[] = {
+static const struct rule vision_rules[] = {
     {"visual.class_embedding", "vision_model.embeddings.class_embedding", SAME},
     {"visual.conv1.weight", "vision_model.embeddings.patch_embedding.weight", SAME},
     {"visual.positional_embedding", "vision_model.embeddings.position_embedding.weight", SAME},
@@ -61,7 +55,8 @@ struct weights {
     struct safetensors file;
     char *path;
     bool is_hugging_face;
-    char prefix[MAX_NAME]; /* what stands before every name in this file, often "" */
+    char prefix[MAX_NAME];   /* what stands before every name in this file, often "" */
+    const char *text_prefix; /* what follows it before names of the text tower: "" or "text." */
     struct clip_shape shape;
 };
 
@@ -76,10 +71,11 @@ static void substitute(char out[MAX_NAME], const char *pattern, const char *mark
         (void)snprintf(out, MAX_NAME, "%s", pattern);
 }
 
-/* The rule for a canonical name; block receives its number as text, or "". */
-static const struct rule *find_rule(const char *name, char block[16])
+/* The rule for a canonical name out of n; block receives its number as text, or "". */
+static const struct rule *find_rule_in(const struct rule *rules, size_t n, const char *name,
+                                       char block[16])
 {
-    for (size_t i = 0; i < sizeof rules / sizeof *rules; i++) {
+    for (size_t i = 0; i < n; i++) {
         const char *mark = strchr(rules[i].canonical, '#');
         size_t head;
         size_t digits;
@@ -98,6 +94,17 @@ static const struct rule *find_rule(const char *name, char block[16])
     return NULL;
 }
 
+static const struct rule *find_rule(const char *name, char block[16], bool *is_text)
+{
+    size_t n;
+    const struct rule *text = text_rules(&n);
+    const struct rule *rule = find_rule_in(text, n, name, block);
+    *is_text = rule != NULL;
+    if (!rule)
+        rule = find_rule_in(vision_rules, sizeof vision_rules / sizeof *vision_rules, name, block);
+    return rule;
+}
+
 /* The file's own name for a canonical one; part is 'q', 'k', 'v' for joined tensors, else 0. */
 static void name_in_file(char out[MAX_NAME], const struct weights *w, const char *name, char part)
 {
@@ -105,14 +112,16 @@ static void name_in_file(char out[MAX_NAME], const struct weights *w, const char
     char plain[MAX_NAME];
     char full[MAX_NAME];
     const char letter[2] = {part, '\0'};
-    const struct rule *rule = find_rule(name, block);
+    bool is_text;
+    const struct rule *rule = find_rule(name, block, &is_text);
     if (!w->is_hugging_face || !rule) {
         (void)snprintf(plain, sizeof plain, "%s", name);
     } else {
         substitute(full, rule->hugging_face, "#", block);
         substitute(plain, full, "{}", letter);
     }
-    (void)snprintf(out, MAX_NAME, "%.120s%.130s", w->prefix, plain);
+    (void)snprintf(out, MAX_NAME, "%.120s%s%.130s", w->prefix,
+                   is_text && w->text_prefix ? w->text_prefix : "", plain);
 }
 
 static void shape_text(char *out, size_t n, int rank, const size_t *dim)
@@ -199,7 +208,8 @@ int weights_read(const struct weights *w, const char *name, int rank, const size
     char block[16];
     size_t count = 1;
     const struct safe_tensor *t;
-    const struct rule *rule = find_rule(name, block);
+    bool is_text;
+    const struct rule *rule = find_rule(name, block, &is_text);
     enum form form = w->is_hugging_face && rule ? rule->form : SAME;
     if (form == JOINED)
         return read_joined(w, name, rank, dim, out);
@@ -302,6 +312,56 @@ out:
     return rc;
 }
 
+bool weights_dims(const struct weights *w, const char *name, int rank, size_t *dim)
+{
+    char own[MAX_NAME];
+    char block[16];
+    bool is_text;
+    const struct rule *rule = find_rule(name, block, &is_text);
+    enum form form = w->is_hugging_face && rule ? rule->form : SAME;
+    const struct safe_tensor *t;
+    name_in_file(own, w, name, form == JOINED ? 'q' : 0);
+    t = safetensors_find(&w->file, own);
+    if (!t || !t->is_float || t->rank != rank)
+        return false;
+    for (int i = 0; i < rank; i++) {
+        dim[i] = t->dim[form == TRANSPOSED ? 1 - i : i];
+        if (dim[i] == 0 || dim[i] > (size_t)1 << 24)
+            return false;
+    }
+    if (form == JOINED)
+        dim[0] *= 3;
+    return true;
+}
+
+/* open_clip writes the text tower of some models behind "text." */
+static void find_text_tower(struct weights *w)
+{
+    size_t dim[2];
+    w->text_prefix = "text.";
+    if (!weights_dims(w, "token_embedding.weight", 2, dim))
+        w->text_prefix = "";
+    text_shape_infer(w, &w->shape);
+}
+
+int weights_embed(const struct weights *w, const int32_t *ids, size_t n, float *out)
+{
+    int rc = ERR_OK;
+    const size_t width = w->shape.text_width;
+    const struct safe_tensor *t;
+    TRY(find_tensor(&t, w, "token_embedding.weight", 0));
+    TRY(expect_shape(w, t, 2, (size_t[]){w->shape.vocab, width}));
+    for (size_t i = 0; i < n; i++) {
+        if (ids[i] < 0 || (size_t)ids[i] >= w->shape.vocab)
+            FAIL(ERR_SHAPE, "%s: token %d is not among the %zu rows of '%s'", w->path, ids[i],
+                 w->shape.vocab, t->name);
+        TRY(floats_from(out + i * width, t->data + (size_t)ids[i] * width * dtype_size(t->dtype),
+                        t->dtype, width));
+    }
+out:
+    return rc;
+}
+
 int weights_open(struct weights **out, const char *path)
 {
     int rc = ERR_OK;
@@ -311,6 +371,7 @@ int weights_open(struct weights **out, const char *path)
     TRY(safetensors_open(&w->file, path));
     TRY(find_family(w));
     TRY(infer_shape(w));
+    find_text_tower(w);
 out:
     if (rc)
         weights_free(&w);

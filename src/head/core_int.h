@@ -2,9 +2,9 @@
  * core_int.h - the numeric core of training: losses, retrieval with similarity dropout, upsampling, and
  * their gradients.
  *
- * Written once for the type `real`: head/ includes it with float, the gradient test with double, so that
- * finite differences check the very code that trains. The includer defines `real` before and
- * core_multiply after the include: the engine's goes through the kernels, the test's is three loops.
+ * Written once for the type `real` (ops/real.h): float in head/, double in the gradient test, so that
+ * finite differences check the very code that trains. The includer defines core_multiply after the
+ * include: the engine's goes through the kernels, the test's is three loops.
  * docs/METHOD.md derives every gradient.
  *
  * Notation: n query rows, m bank entries; v [m] is 1 for anomalous entries; p = softmax of the
@@ -12,6 +12,8 @@
  */
 #ifndef HEAD_CORE_INT_H
 #define HEAD_CORE_INT_H
+
+#include "ops/real.h"
 
 #include <stddef.h>
 #include <stdint.h>

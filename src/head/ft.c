@@ -8,11 +8,9 @@
  */
 #include "base/err.h"
 #include "base/mem.h"
+#include "head/core_int.h"
 #include "head/head_int.h"
 #include "par/gather.h"
-
-#define real float
-#include "head/core_int.h"
 
 #include <math.h>
 #include <string.h>

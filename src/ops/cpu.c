@@ -34,6 +34,19 @@ out:
     return rc;
 }
 
+int cpu_need_scratch(struct cpu_state *s, size_t n)
+{
+    int rc = ERR_OK;
+    if (n > s->scratch_cap) {
+        MEM_FREE(s->scratch);
+        s->scratch_cap = 0;
+        TRY(MEM_NEW(s->scratch, n));
+        s->scratch_cap = n;
+    }
+out:
+    return rc;
+}
+
 #define TEXT_OF(x) #x
 #define NUMBER(x)  TEXT_OF(x)
 #define DNNL_NUMBER \
@@ -59,7 +72,11 @@ const struct ops_table ops_cpu = {
     .linear_free = cpu_linear_free,
     .patches = ops_host_patches,
     .layer_norm = cpu_layer_norm,
+    .layer_norm_grad = cpu_layer_norm_grad,
+    .quick_gelu = cpu_quick_gelu,
+    .quick_gelu_grad = cpu_quick_gelu_grad,
     .attend = cpu_attend,
+    .attend_grad = cpu_attend_grad,
     .pool = cpu_pool,
     .unit = cpu_unit,
     .mass = cpu_mass,

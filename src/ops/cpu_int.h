@@ -6,11 +6,14 @@
 
 #include <oneapi/dnnl/dnnl.h>
 
+#include <stdint.h>
+#include <string.h>
+
 struct cpu_state {
     int threads;
     dnnl_engine_t engine;
     dnnl_stream_t stream;
-    float *scratch; /* attention scores, [threads, CPU_QUERY_BLOCK, most keys seen] */
+    float *scratch; /* attention scores, a piece for each thread */
     size_t scratch_cap;
 };
 
@@ -32,17 +35,51 @@ enum { CPU_QUERY_BLOCK = 128 };
 #define CPU_CLONES
 #endif
 
+/*
+ * exp(x) for x <= 0 to about 2 units in the last place, without branches so that it vectorises:
+ * x = n ln 2 + r, a polynomial in r, and n added to the exponent. Below -87 it gives exp(-87).
+ */
+static inline float exp_below_zero(float x)
+{
+    const float shift = 12582912.0F; /* 1.5 * 2^23: adding it rounds to the nearest integer */
+    float n, r, p;
+    int32_t bits;
+    x = x < -87.0F ? -87.0F : x;
+    n = (x * 1.44269504F + shift) - shift;
+    r = (x - n * 0.693359375F) + n * 2.12194440e-4F;
+    p = 1.9875691500e-4F;
+    p = p * r + 1.3981999507e-3F;
+    p = p * r + 8.3334519073e-3F;
+    p = p * r + 4.1665795894e-2F;
+    p = p * r + 1.6666665459e-1F;
+    p = p * r + 5.0000001201e-1F;
+    p = (p * r * r + r) + 1.0F;
+    bits = ((int32_t)n + 127) << 23;
+    memcpy(&r, &bits, sizeof r);
+    return p * r;
+}
+
+/* Make s->scratch at least n floats; what it held is lost. */
+int cpu_need_scratch(struct cpu_state *s, size_t n);
+
+/* x becomes exp((x - max) * scale); returns the sum. */
+float cpu_exponentiate(float *x, size_t n, float scale);
+
 int cpu_linear_pack(void *state, struct linear *linear, const struct linear_spec *spec);
 int cpu_linear_run(void *state, struct linear *linear, const float *x, size_t n_rows, float *y);
 void cpu_linear_free(void *state, struct linear *linear);
 int cpu_product(void *state, const struct product *p);
 
 int cpu_attend(void *state, const struct attention *a);
+int cpu_attend_grad(void *state, const struct attention *a, const struct attention_grad *g);
 int cpu_mass(void *state, float *sim, size_t n_rows, size_t n, const float *anomalous, float tau,
              float *mass);
 
 int cpu_layer_norm(void *state, const float *x, const float *weight, const float *bias,
                    size_t n_rows, size_t dim, float *y);
+int cpu_layer_norm_grad(void *state, const struct norm_grad *g);
+int cpu_quick_gelu(void *state, const float *x, size_t n, float *y);
+int cpu_quick_gelu_grad(void *state, const float *x, size_t n, float *grad);
 int cpu_pool(void *state, const float *x, size_t grid, size_t dim, float *y);
 int cpu_unit(void *state, float *x, size_t n_rows, size_t dim);
 

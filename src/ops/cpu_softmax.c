@@ -11,35 +11,9 @@
 
 #include <math.h>
 #include <omp.h>
-#include <stdint.h>
 #include <string.h>
 
-/*
- * exp(x) for x <= 0 to about 2 units in the last place, without branches so that it vectorises:
- * x = n ln 2 + r, a polynomial in r, and n added to the exponent. Below -87 it gives exp(-87).
- */
-static inline float exp_below_zero(float x)
-{
-    const float shift = 12582912.0F; /* 1.5 * 2^23: adding it rounds to the nearest integer */
-    float n, r, p;
-    int32_t bits;
-    x = x < -87.0F ? -87.0F : x;
-    n = (x * 1.44269504F + shift) - shift;
-    r = (x - n * 0.693359375F) + n * 2.12194440e-4F;
-    p = 1.9875691500e-4F;
-    p = p * r + 1.3981999507e-3F;
-    p = p * r + 8.3334519073e-3F;
-    p = p * r + 4.1665795894e-2F;
-    p = p * r + 1.6666665459e-1F;
-    p = p * r + 5.0000001201e-1F;
-    p = (p * r * r + r) + 1.0F;
-    bits = ((int32_t)n + 127) << 23;
-    memcpy(&r, &bits, sizeof r);
-    return p * r;
-}
-
-/* x becomes exp((x - max) * scale); returns the sum. */
-CPU_CLONES static float exponentiate(float *x, size_t n, float scale)
+CPU_CLONES float cpu_exponentiate(float *x, size_t n, float scale)
 {
     float top = x[0];
     float sum = 0;
@@ -68,8 +42,12 @@ static int attend_block(const struct attention *a, size_t head, size_t first, fl
     dnnl_dim_t stride = (dnnl_dim_t)a->stride;
     TRY_DNNL(dnnl_sgemm('N', 'T', m, n, d, 1.0F, a->query + first * a->stride + at, stride,
                         a->key + at, stride, 0.0F, score, n));
-    for (size_t r = 0; r < rows; r++)
-        inverse[r] = 1.0F / exponentiate(score + r * a->n_key, a->n_key, scale);
+    for (size_t r = 0; r < rows; r++) {
+        float *row = score + r * a->n_key;
+        size_t seen = a->causal ? first + r + 1 : a->n_key;
+        inverse[r] = 1.0F / cpu_exponentiate(row, seen, scale);
+        memset(row + seen, 0, (a->n_key - seen) * sizeof *row);
+    }
     TRY_DNNL(dnnl_sgemm('N', 'N', m, d, n, 1.0F, score, n, a->value + at, stride, 0.0F, out,
                         (dnnl_dim_t)a->out_stride));
     for (size_t r = 0; r < rows; r++)
@@ -85,18 +63,15 @@ int cpu_attend(void *state, const struct attention *a)
     int worst = ERR_OK;
     struct cpu_state *s = state;
     size_t per_thread = CPU_QUERY_BLOCK * a->n_key;
-    size_t want = per_thread * (size_t)s->threads;
     size_t n_blocks = (a->n_query + CPU_QUERY_BLOCK - 1) / CPU_QUERY_BLOCK;
-    if (want > s->scratch_cap) {
-        MEM_FREE(s->scratch);
-        s->scratch_cap = 0;
-        TRY(MEM_NEW(s->scratch, want));
-        s->scratch_cap = want;
-    }
+    size_t per_item = a->n_heads * n_blocks;
+    TRY(cpu_need_scratch(s, per_thread * (size_t)s->threads));
 #pragma omp parallel for schedule(dynamic) num_threads(s->threads) reduction(max : worst)
-    for (size_t i = 0; i < a->n_heads * n_blocks; i++) {
+    for (size_t i = 0; i < a->n_items * per_item; i++) {
+        const struct attention item = ops_attention_item(a, i / per_item);
+        size_t block = i % per_item;
         float *score = s->scratch + per_thread * (size_t)omp_get_thread_num();
-        int one = attend_block(a, i / n_blocks, i % n_blocks * CPU_QUERY_BLOCK, score);
+        int one = attend_block(&item, block / n_blocks, block % n_blocks * CPU_QUERY_BLOCK, score);
         worst = one > worst ? one : worst;
     }
     if (worst)
@@ -121,7 +96,7 @@ int cpu_mass(void *state, float *sim, size_t n_rows, size_t n, const float *anom
     float scale = 1.0F / tau;
 #pragma omp parallel for num_threads(s->threads)
     for (size_t r = 0; r < n_rows; r++) {
-        float sum = exponentiate(sim + r * n, n, scale);
+        float sum = cpu_exponentiate(sim + r * n, n, scale);
         mass[r] = weighted_sum(sim + r * n, anomalous, n) / sum;
     }
     return ERR_OK;

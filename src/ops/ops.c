@@ -14,8 +14,13 @@ struct ops {
 };
 
 /* In order of preference: "auto" takes the first. */
+#ifdef MRAD_DOUBLE
+static const struct ops_table *const variants[] = {&ops_ref};
+static const char *const names[] = {"ref"};
+#else
 static const struct ops_table *const variants[] = {&ops_cpu, &ops_ref};
 static const char *const names[] = {"cpu", "ref"};
+#endif
 
 enum { N_VARIANTS = sizeof variants / sizeof *variants };
 
@@ -57,29 +62,29 @@ const char *ops_name(const struct ops *ops)
     return ops->table->name;
 }
 
-int ops_alloc(struct ops *ops, float **out, size_t n)
+int ops_alloc(struct ops *ops, real **out, size_t n)
 {
     return ops->table->alloc(ops->state, out, n);
 }
 
-void ops_drop(struct ops *ops, float **array)
+void ops_drop(struct ops *ops, real **array)
 {
     if (*array)
         ops->table->drop(ops->state, *array);
     *array = NULL;
 }
 
-int ops_upload(struct ops *ops, float *dst, const float *src, size_t n)
+int ops_upload(struct ops *ops, real *dst, const real *src, size_t n)
 {
     return ops->table->copy_in(ops->state, dst, src, n);
 }
 
-int ops_download(struct ops *ops, float *dst, const float *src, size_t n)
+int ops_download(struct ops *ops, real *dst, const real *src, size_t n)
 {
     return ops->table->copy_out(ops->state, dst, src, n);
 }
 
-int ops_copy(struct ops *ops, float *dst, const float *src, size_t n)
+int ops_copy(struct ops *ops, real *dst, const real *src, size_t n)
 {
     return ops->table->copy(ops->state, dst, src, n);
 }
@@ -99,7 +104,7 @@ out:
     return rc;
 }
 
-int linear_run(struct ops *ops, struct linear *linear, const float *x, size_t n_rows, float *y)
+int linear_run(struct ops *ops, struct linear *linear, const real *x, size_t n_rows, real *y)
 {
     return n_rows ? ops->table->linear_run(ops->state, linear, x, n_rows, y) : ERR_OK;
 }
@@ -111,39 +116,69 @@ void linear_free(struct ops *ops, struct linear **linear)
     MEM_FREE(*linear);
 }
 
-int ops_patches(struct ops *ops, const float *image, size_t side, size_t patch, float *out)
+int ops_patches(struct ops *ops, const real *image, size_t side, size_t patch, real *out)
 {
     BUG_ON(patch == 0 || side % patch != 0);
     return ops->table->patches(ops->state, image, side, patch, out);
 }
 
-int ops_layer_norm(struct ops *ops, const float *x, const float *weight, const float *bias,
-                   size_t n_rows, size_t dim, float *y)
+int ops_layer_norm(struct ops *ops, const real *x, const real *weight, const real *bias,
+                   size_t n_rows, size_t dim, real *y)
 {
     return ops->table->layer_norm(ops->state, x, weight, bias, n_rows, dim, y);
 }
 
-int ops_attend(struct ops *ops, const struct attention *a)
+int ops_layer_norm_grad(struct ops *ops, const struct norm_grad *g)
 {
-    return ops->table->attend(ops->state, a);
+    return ops->table->layer_norm_grad(ops->state, g);
 }
 
-int ops_pool(struct ops *ops, const float *x, size_t grid, size_t dim, float *y)
+int ops_quick_gelu(struct ops *ops, const real *x, size_t n, real *y)
+{
+    return ops->table->quick_gelu(ops->state, x, n, y);
+}
+
+int ops_quick_gelu_grad(struct ops *ops, const real *x, size_t n, real *grad)
+{
+    return ops->table->quick_gelu_grad(ops->state, x, n, grad);
+}
+
+static struct attention with_items(const struct attention *a)
+{
+    struct attention full = *a;
+    BUG_ON(a->causal && a->n_query != a->n_key);
+    full.n_items = a->n_items ? a->n_items : 1;
+    return full;
+}
+
+int ops_attend(struct ops *ops, const struct attention *a)
+{
+    const struct attention full = with_items(a);
+    return ops->table->attend(ops->state, &full);
+}
+
+int ops_attend_grad(struct ops *ops, const struct attention *a, const struct attention_grad *g)
+{
+    const struct attention full = with_items(a);
+    return ops->table->attend_grad(ops->state, &full, g);
+}
+
+int ops_pool(struct ops *ops, const real *x, size_t grid, size_t dim, real *y)
 {
     return ops->table->pool(ops->state, x, grid, dim, y);
 }
 
-int ops_unit(struct ops *ops, float *x, size_t n_rows, size_t dim)
+int ops_unit(struct ops *ops, real *x, size_t n_rows, size_t dim)
 {
     return ops->table->unit(ops->state, x, n_rows, dim);
 }
 
 /* Blocks of rows keep the similarities under 64 MiB however large the bank is. */
-int ops_retrieve(struct ops *ops, struct linear *keys, const float *query, size_t n_rows,
-                 const float *anomalous, float tau, float *mass)
+int ops_retrieve(struct ops *ops, struct linear *keys, const real *query, size_t n_rows,
+                 const real *anomalous, real tau, real *mass)
 {
     int rc = ERR_OK;
-    float *sim = NULL;
+    real *sim = NULL;
     size_t block = ((size_t)1 << 24) / keys->n_out;
     block = block < 16 ? 16 : block;
     block = block > n_rows ? n_rows : block;
@@ -159,12 +194,12 @@ out:
     return rc;
 }
 
-int ops_upsample(struct ops *ops, const float *x, size_t n, size_t grid, size_t side, float *y)
+int ops_upsample(struct ops *ops, const real *x, size_t n, size_t grid, size_t side, real *y)
 {
     return ops->table->upsample(ops->state, x, n, grid, side, y);
 }
 
-int ops_smooth(struct ops *ops, float *x, size_t n, size_t side, double sigma)
+int ops_smooth(struct ops *ops, real *x, size_t n, size_t side, double sigma)
 {
     int rc = ERR_OK;
     double *weight = NULL;

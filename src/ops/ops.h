@@ -2,13 +2,15 @@
  * ops.h - the compute kernels, behind one table.
  *
  * A variant ("ref": plain C, the standard for the others; "cpu": oneDNN and OpenMP) is opened by
- * name. Arrays are float32, row-major, and live where the variant computes: memory from ops_alloc,
+ * name. Arrays are float32 (see real.h), row-major, and live where the variant computes: memory from ops_alloc,
  * filled by ops_upload and read by ops_download. For host variants those are plain copies and any
  * host pointer is as good. A kernel runs to its end before it returns. One thread at a time may use
  * an opened variant.
  */
 #ifndef OPS_OPS_H
 #define OPS_OPS_H
+
+#include "ops/real.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -20,19 +22,40 @@ enum activation { ACT_NONE, ACT_QUICK_GELU }; /* x * sigmoid(1.702 x) */
 
 struct linear_spec {
     size_t n_in, n_out;
-    const float *weight; /* [n_out, n_in], host memory, only read during packing */
-    const float *bias;   /* [n_out], host memory, or NULL */
+    const real *weight; /* [n_out, n_in], host memory, only read during packing */
+    const real *bias;   /* [n_out], host memory, or NULL */
     enum activation act;
     bool adds; /* y += result instead of y = result (the residual) */
 };
 
-/* Softmax attention of n_heads heads of head_dim, without mask. Head h uses columns h*head_dim on. */
+/*
+ * Softmax attention of n_heads heads of head_dim. Head h uses columns h*head_dim on. n_items
+ * independent sequences lie one after the other: sequence i owns rows [i * n_query, (i + 1) * n_query)
+ * of query and out, and rows [i * n_key, ...) of key and value.
+ */
 struct attention {
-    const float *query, *key, *value; /* rows of `stride` floats */
-    float *out;                       /* rows of out_stride floats */
+    const real *query, *key, *value; /* rows of `stride` floats */
+    real *out;                       /* rows of out_stride floats */
     size_t stride, out_stride;
     size_t n_query, n_key;
     size_t n_heads, head_dim;
+    size_t n_items; /* 0 means 1 */
+    bool causal;    /* row i sees keys 0..i only; n_query equals n_key */
+};
+
+/* Gradients beside a struct attention, in the layout of what they belong to. */
+struct attention_grad {
+    const real *out;           /* given: of the result, rows of out_stride */
+    real *query, *key, *value; /* found: overwritten, rows of `stride` */
+};
+
+/* Arguments of ops_layer_norm_grad. */
+struct norm_grad {
+    const real *x;      /* [n_rows, dim], what went into the layer norm */
+    const real *weight; /* [dim] */
+    const real *y;      /* [n_rows, dim], gradient of the result */
+    real *sum;          /* [n_rows, dim], the gradient of x is added to it; not y */
+    size_t n_rows, dim;
 };
 
 /* Names of the known variants, in order of preference; *n is their number. */
@@ -44,59 +67,78 @@ void ops_close(struct ops **ops);
 const char *ops_name(const struct ops *ops);
 
 /* Memory of n floats where the variant computes, zeroed. Release with ops_drop. */
-int ops_alloc(struct ops *ops, float **out, size_t n);
-void ops_drop(struct ops *ops, float **array);
+int ops_alloc(struct ops *ops, real **out, size_t n);
+void ops_drop(struct ops *ops, real **array);
 
 /* Copy n floats to and from host memory. */
-int ops_upload(struct ops *ops, float *dst, const float *src, size_t n);
-int ops_download(struct ops *ops, float *dst, const float *src, size_t n);
+int ops_upload(struct ops *ops, real *dst, const real *src, size_t n);
+int ops_download(struct ops *ops, real *dst, const real *src, size_t n);
 
 /* Copy n floats within the variant's memory. */
-int ops_copy(struct ops *ops, float *dst, const float *src, size_t n);
+int ops_copy(struct ops *ops, real *dst, const real *src, size_t n);
 
 /* Pack a linear map y = act(x W^T + b); free with linear_free before ops_close. */
 int linear_pack(struct ops *ops, struct linear **out, const struct linear_spec *spec);
 
 /* x [n_rows, n_in] -> y [n_rows, n_out]; x and y do not overlap. */
-int linear_run(struct ops *ops, struct linear *linear, const float *x, size_t n_rows, float *y);
+int linear_run(struct ops *ops, struct linear *linear, const real *x, size_t n_rows, real *y);
 void linear_free(struct ops *ops, struct linear **linear);
 
 /* Rows of an image [3, side, side] cut into patches: out [(side/patch)^2, 3*patch*patch]. */
-int ops_patches(struct ops *ops, const float *image, size_t side, size_t patch, float *out);
+int ops_patches(struct ops *ops, const real *image, size_t side, size_t patch, real *out);
 
 /* Layer norm with epsilon 1e-5 over the last dimension; y may be x. */
-int ops_layer_norm(struct ops *ops, const float *x, const float *weight, const float *bias,
-                   size_t n_rows, size_t dim, float *y);
+int ops_layer_norm(struct ops *ops, const real *x, const real *weight, const real *bias,
+                   size_t n_rows, size_t dim, real *y);
+
+/*
+ * Its gradient: with x' = (x - mean) / sigma and g' = g weight, sum += (g' - mean(g') - x' mean(g' x'))
+ * / sigma. Mean and sigma are found again from x, which is cheaper than keeping them.
+ */
+int ops_layer_norm_grad(struct ops *ops, const struct norm_grad *g);
+
+/* QuickGELU, y = x sigmoid(1.702 x), of n numbers; y may be x. */
+int ops_quick_gelu(struct ops *ops, const real *x, size_t n, real *y);
+
+/* grad *= d QuickGELU(x) / dx = s + 1.702 x s (1 - s) with s = sigmoid(1.702 x). */
+int ops_quick_gelu_grad(struct ops *ops, const real *x, size_t n, real *grad);
 
 /* softmax(q k^T / sqrt(head_dim)) v for every head; the score matrix is never stored whole. */
 int ops_attend(struct ops *ops, const struct attention *a);
 
 /*
+ * Gradients of ops_attend for the same `a` (a->out is not read; the weights are found again from query
+ * and key). With W the weights, G the gradient of the result and D = G v^T: value = W^T G,
+ * S = W (D - rowsum(W D)) / sqrt(head_dim), query = S k, key = S^T q.
+ */
+int ops_attend_grad(struct ops *ops, const struct attention *a, const struct attention_grad *g);
+
+/*
  * Neighbour pooling of a grid of patches [grid*grid, dim]: the mean of 1x1, 3x3 and 5x5 average
  * pooling, stride 1, zero padding counted. y may not be x.
  */
-int ops_pool(struct ops *ops, const float *x, size_t grid, size_t dim, float *y);
+int ops_pool(struct ops *ops, const real *x, size_t grid, size_t dim, real *y);
 
 /* Divide every row by its Euclidean norm. In place. */
-int ops_unit(struct ops *ops, float *x, size_t n_rows, size_t dim);
+int ops_unit(struct ops *ops, real *x, size_t n_rows, size_t dim);
 
 /*
  * Retrieval, eq. "softmax(Q K^T / tau) V": `keys` is a linear map whose weight rows are the keys
  * [n_keys, dim] without bias; anomalous [n_keys] is 1 for anomalous entries, else 0. mass [n_rows]
  * is the softmax mass on anomalous entries.
  */
-int ops_retrieve(struct ops *ops, struct linear *keys, const float *query, size_t n_rows,
-                 const float *anomalous, float tau, float *mass);
+int ops_retrieve(struct ops *ops, struct linear *keys, const real *query, size_t n_rows,
+                 const real *anomalous, real tau, real *mass);
 
 /* Bilinear upsampling (align_corners=False) of n maps [grid, grid] to [side, side]. */
-int ops_upsample(struct ops *ops, const float *x, size_t n, size_t grid, size_t side, float *y);
+int ops_upsample(struct ops *ops, const real *x, size_t n, size_t grid, size_t side, real *y);
 
 /*
  * Gaussian smoothing of n maps [side, side] in place, as scipy.ndimage.gaussian_filter does for
  * float32: reflected borders, truncated at 4 sigma, double sums, float32 between the axes.
  * sigma 0 leaves the maps as they are.
  */
-int ops_smooth(struct ops *ops, float *x, size_t n, size_t side, double sigma);
+int ops_smooth(struct ops *ops, real *x, size_t n, size_t side, double sigma);
 
 /*
  * A product of matrices that are not packed: c [m, n] = a b, or c += a b when `adds`. a is [m, k], or
@@ -105,8 +147,8 @@ int ops_smooth(struct ops *ops, float *x, size_t n, size_t side, double sigma);
  */
 struct product {
     size_t m, n, k;
-    const float *a, *b;
-    float *c;
+    const real *a, *b;
+    real *c;
     size_t lda, ldb, ldc;
     bool a_turned, b_turned, adds;
 };

@@ -5,19 +5,19 @@
 
 #include <string.h>
 
-int ops_host_alloc(void *state, float **out, size_t n)
+int ops_host_alloc(void *state, real **out, size_t n)
 {
     (void)state;
     return mem_get(out, n, sizeof **out);
 }
 
-void ops_host_drop(void *state, float *array)
+void ops_host_drop(void *state, real *array)
 {
     (void)state;
     mem_release(array);
 }
 
-int ops_host_copy(void *state, float *dst, const float *src, size_t n)
+int ops_host_copy(void *state, real *dst, const real *src, size_t n)
 {
     (void)state;
     if (dst != src && n)
@@ -25,7 +25,7 @@ int ops_host_copy(void *state, float *dst, const float *src, size_t n)
     return ERR_OK;
 }
 
-int ops_host_patches(void *state, const float *image, size_t side, size_t patch, float *out)
+int ops_host_patches(void *state, const real *image, size_t side, size_t patch, real *out)
 {
     size_t grid = side / patch;
     (void)state;
@@ -36,6 +36,28 @@ int ops_host_patches(void *state, const float *image, size_t side, size_t patch,
                     memcpy(out, image + (c * side + gy * patch + y) * side + gx * patch,
                            patch * sizeof *out);
     return ERR_OK;
+}
+
+struct attention ops_attention_item(const struct attention *a, size_t i)
+{
+    struct attention item = *a;
+    item.query += i * a->n_query * a->stride;
+    item.key += i * a->n_key * a->stride;
+    item.value += i * a->n_key * a->stride;
+    item.out += i * a->n_query * a->out_stride;
+    item.n_items = 1;
+    return item;
+}
+
+struct attention_grad ops_attention_grad_item(const struct attention_grad *g,
+                                              const struct attention *a, size_t i)
+{
+    struct attention_grad item = *g;
+    item.out += i * a->n_query * a->out_stride;
+    item.query += i * a->n_query * a->stride;
+    item.key += i * a->n_key * a->stride;
+    item.value += i * a->n_key * a->stride;
+    return item;
 }
 
 void ops_bilinear_tap(size_t i, size_t n_in, size_t n_out, size_t *low, size_t *high, float *weight)

@@ -24,28 +24,32 @@ struct ops_table {
     int (*open)(void **state, int threads);
     void (*close)(void *state);
 
-    int (*alloc)(void *state, float **out, size_t n);
-    void (*drop)(void *state, float *array);
-    int (*copy_in)(void *state, float *dst, const float *src, size_t n);
-    int (*copy_out)(void *state, float *dst, const float *src, size_t n);
-    int (*copy)(void *state, float *dst, const float *src, size_t n);
+    int (*alloc)(void *state, real **out, size_t n);
+    void (*drop)(void *state, real *array);
+    int (*copy_in)(void *state, real *dst, const real *src, size_t n);
+    int (*copy_out)(void *state, real *dst, const real *src, size_t n);
+    int (*copy)(void *state, real *dst, const real *src, size_t n);
 
     int (*linear_pack)(void *state, struct linear *linear, const struct linear_spec *spec);
-    int (*linear_run)(void *state, struct linear *linear, const float *x, size_t n_rows, float *y);
+    int (*linear_run)(void *state, struct linear *linear, const real *x, size_t n_rows, real *y);
     void (*linear_free)(void *state, struct linear *linear);
 
-    int (*patches)(void *state, const float *image, size_t side, size_t patch, float *out);
-    int (*layer_norm)(void *state, const float *x, const float *weight, const float *bias,
-                      size_t n_rows, size_t dim, float *y);
+    int (*patches)(void *state, const real *image, size_t side, size_t patch, real *out);
+    int (*layer_norm)(void *state, const real *x, const real *weight, const real *bias,
+                      size_t n_rows, size_t dim, real *y);
+    int (*layer_norm_grad)(void *state, const struct norm_grad *g);
+    int (*quick_gelu)(void *state, const real *x, size_t n, real *y);
+    int (*quick_gelu_grad)(void *state, const real *x, size_t n, real *grad);
+    /* n_items is at least 1 */
     int (*attend)(void *state, const struct attention *a);
-    int (*pool)(void *state, const float *x, size_t grid, size_t dim, float *y);
-    int (*unit)(void *state, float *x, size_t n_rows, size_t dim);
+    int (*attend_grad)(void *state, const struct attention *a, const struct attention_grad *g);
+    int (*pool)(void *state, const real *x, size_t grid, size_t dim, real *y);
+    int (*unit)(void *state, real *x, size_t n_rows, size_t dim);
     /* sim [n_rows, n] is overwritten */
-    int (*mass)(void *state, float *sim, size_t n_rows, size_t n, const float *anomalous, float tau,
-                float *mass);
-    int (*upsample)(void *state, const float *x, size_t n, size_t grid, size_t side, float *y);
-    int (*smooth)(void *state, float *x, size_t n, size_t side, const double *weight,
-                  size_t radius);
+    int (*mass)(void *state, real *sim, size_t n_rows, size_t n, const real *anomalous, real tau,
+                real *mass);
+    int (*upsample)(void *state, const real *x, size_t n, size_t grid, size_t side, real *y);
+    int (*smooth)(void *state, real *x, size_t n, size_t side, const double *weight, size_t radius);
     int (*product)(void *state, const struct product *p);
 };
 
@@ -53,12 +57,17 @@ extern const struct ops_table ops_ref;
 extern const struct ops_table ops_cpu;
 
 /* Host memory, shared by the host variants. */
-int ops_host_alloc(void *state, float **out, size_t n);
-void ops_host_drop(void *state, float *array);
-int ops_host_copy(void *state, float *dst, const float *src, size_t n);
+int ops_host_alloc(void *state, real **out, size_t n);
+void ops_host_drop(void *state, real *array);
+int ops_host_copy(void *state, real *dst, const real *src, size_t n);
 
 /* Cutting into patches is a plain copy and the same for all host variants. */
-int ops_host_patches(void *state, const float *image, size_t side, size_t patch, float *out);
+int ops_host_patches(void *state, const real *image, size_t side, size_t patch, real *out);
+
+/* Sequence i of a batch: the pointers moved on, n_items 1. */
+struct attention ops_attention_item(const struct attention *a, size_t i);
+struct attention_grad ops_attention_grad_item(const struct attention_grad *g,
+                                              const struct attention *a, size_t i);
 
 /* Where output coordinate i reads: *low, *high and the weight of high, as torch computes them. */
 void ops_bilinear_tap(size_t i, size_t n_in, size_t n_out, size_t *low, size_t *high,

@@ -5,13 +5,14 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "ops/ops_int.h"
+#include "ops/ops_ref_int.h"
 
 #include <math.h>
 #include <string.h>
 
 struct ref_weights {
-    float *weight; /* [n_out, n_in] */
-    float *bias;   /* [n_out], zero where the map has none */
+    real *weight; /* [n_out, n_in] */
+    real *bias;   /* [n_out], zero where the map has none */
 };
 
 static int ref_open(void **state, int threads)
@@ -55,25 +56,24 @@ static double activate(double x, enum activation act)
     return act == ACT_QUICK_GELU ? x / (1 + exp(-1.702 * x)) : x;
 }
 
-static int ref_linear_run(void *state, struct linear *linear, const float *x, size_t n_rows,
-                          float *y)
+static int ref_linear_run(void *state, struct linear *linear, const real *x, size_t n_rows, real *y)
 {
     const struct ref_weights *w = linear->packed;
     (void)state;
     for (size_t r = 0; r < n_rows; r++)
         for (size_t o = 0; o < linear->n_out; o++) {
-            float *at = &y[r * linear->n_out + o];
+            real *at = &y[r * linear->n_out + o];
             double sum = (double)w->bias[o];
             for (size_t i = 0; i < linear->n_in; i++)
                 sum += (double)x[r * linear->n_in + i] * (double)w->weight[o * linear->n_in + i];
             sum = activate(sum, linear->act);
-            *at = (float)(linear->adds ? (double)*at + sum : sum);
+            *at = (real)(linear->adds ? (double)*at + sum : sum);
         }
     return ERR_OK;
 }
 
-static int ref_layer_norm(void *state, const float *x, const float *weight, const float *bias,
-                          size_t n_rows, size_t dim, float *y)
+static int ref_layer_norm(void *state, const real *x, const real *weight, const real *bias,
+                          size_t n_rows, size_t dim, real *y)
 {
     (void)state;
     for (size_t r = 0; r < n_rows; r++, x += dim, y += dim) {
@@ -84,14 +84,13 @@ static int ref_layer_norm(void *state, const float *x, const float *weight, cons
         for (size_t i = 0; i < dim; i++)
             var += ((double)x[i] - mean) * ((double)x[i] - mean) / (double)dim;
         for (size_t i = 0; i < dim; i++)
-            y[i] = (float)(((double)x[i] - mean) / sqrt(var + 1e-5) * (double)weight[i] +
-                           (double)bias[i]);
+            y[i] = (real)(((double)x[i] - mean) / sqrt(var + 1e-5) * (double)weight[i] +
+                          (double)bias[i]);
     }
     return ERR_OK;
 }
 
-/* Turn scores into weights that sum to 1. */
-static void softmax(double *score, size_t n)
+void ops_ref_softmax(double *score, size_t n)
 {
     double top = -HUGE_VAL;
     double sum = 0;
@@ -103,7 +102,7 @@ static void softmax(double *score, size_t n)
         score[i] /= sum;
 }
 
-static double dot(const float *a, const float *b, size_t n)
+double ops_ref_dot(const real *a, const real *b, size_t n)
 {
     double sum = 0;
     for (size_t i = 0; i < n; i++)
@@ -111,38 +110,50 @@ static double dot(const float *a, const float *b, size_t n)
     return sum;
 }
 
-static void attend_row(const struct attention *a, size_t head, size_t row, double *score)
+void ops_ref_attention_row(const struct attention *a, size_t head, size_t row, double *weight)
 {
     size_t at = head * a->head_dim;
+    size_t n = a->causal ? row + 1 : a->n_key;
     double scale = 1 / sqrt((double)a->head_dim);
-    for (size_t k = 0; k < a->n_key; k++)
-        score[k] =
-            scale * dot(a->query + row * a->stride + at, a->key + k * a->stride + at, a->head_dim);
-    softmax(score, a->n_key);
+    for (size_t k = 0; k < n; k++)
+        weight[k] = scale * ops_ref_dot(a->query + row * a->stride + at,
+                                        a->key + k * a->stride + at, a->head_dim);
+    ops_ref_softmax(weight, n);
+    for (size_t k = n; k < a->n_key; k++)
+        weight[k] = 0;
+}
+
+static void attend_row(const struct attention *a, size_t head, size_t row, double *weight)
+{
+    size_t at = head * a->head_dim;
+    ops_ref_attention_row(a, head, row, weight);
     for (size_t d = 0; d < a->head_dim; d++) {
         double sum = 0;
         for (size_t k = 0; k < a->n_key; k++)
-            sum += score[k] * (double)a->value[k * a->stride + at + d];
-        a->out[row * a->out_stride + at + d] = (float)sum;
+            sum += weight[k] * (double)a->value[k * a->stride + at + d];
+        a->out[row * a->out_stride + at + d] = (real)sum;
     }
 }
 
 static int ref_attend(void *state, const struct attention *a)
 {
     int rc = ERR_OK;
-    double *score = NULL;
+    double *weight = NULL;
     (void)state;
-    TRY(MEM_NEW(score, a->n_key));
-    for (size_t h = 0; h < a->n_heads; h++)
-        for (size_t q = 0; q < a->n_query; q++)
-            attend_row(a, h, q, score);
+    TRY(MEM_NEW(weight, a->n_key));
+    for (size_t i = 0; i < a->n_items; i++) {
+        const struct attention item = ops_attention_item(a, i);
+        for (size_t h = 0; h < a->n_heads; h++)
+            for (size_t q = 0; q < a->n_query; q++)
+                attend_row(&item, h, q, weight);
+    }
 out:
-    MEM_FREE(score);
+    MEM_FREE(weight);
     return rc;
 }
 
 /* Mean over a window of 2 reach + 1 cells a side; cells outside the grid count as zero. */
-static double window_mean(const float *x, size_t grid, size_t dim, const size_t cell[3],
+static double window_mean(const real *x, size_t grid, size_t dim, const size_t cell[3],
                           ptrdiff_t reach)
 {
     double sum = 0;
@@ -156,7 +167,7 @@ static double window_mean(const float *x, size_t grid, size_t dim, const size_t 
     return sum / (double)((2 * reach + 1) * (2 * reach + 1));
 }
 
-static int ref_pool(void *state, const float *x, size_t grid, size_t dim, float *y)
+static int ref_pool(void *state, const real *x, size_t grid, size_t dim, real *y)
 {
     (void)state;
     for (size_t r = 0; r < grid; r++)
@@ -166,24 +177,24 @@ static int ref_pool(void *state, const float *x, size_t grid, size_t dim, float 
                 double sum = 0;
                 for (ptrdiff_t reach = 0; reach <= 2; reach++)
                     sum += window_mean(x, grid, dim, cell, reach);
-                y[(r * grid + c) * dim + d] = (float)(sum / 3);
+                y[(r * grid + c) * dim + d] = (real)(sum / 3);
             }
     return ERR_OK;
 }
 
-static int ref_unit(void *state, float *x, size_t n_rows, size_t dim)
+static int ref_unit(void *state, real *x, size_t n_rows, size_t dim)
 {
     (void)state;
     for (size_t r = 0; r < n_rows; r++, x += dim) {
-        double norm = sqrt(dot(x, x, dim));
+        double norm = sqrt(ops_ref_dot(x, x, dim));
         for (size_t i = 0; i < dim; i++)
-            x[i] = (float)((double)x[i] / norm);
+            x[i] = (real)((double)x[i] / norm);
     }
     return ERR_OK;
 }
 
-static int ref_mass(void *state, float *sim, size_t n_rows, size_t n, const float *anomalous,
-                    float tau, float *mass)
+static int ref_mass(void *state, real *sim, size_t n_rows, size_t n, const real *anomalous,
+                    real tau, real *mass)
 {
     int rc = ERR_OK;
     double *score = NULL;
@@ -193,17 +204,17 @@ static int ref_mass(void *state, float *sim, size_t n_rows, size_t n, const floa
         double sum = 0;
         for (size_t k = 0; k < n; k++)
             score[k] = (double)sim[r * n + k] / (double)tau;
-        softmax(score, n);
+        ops_ref_softmax(score, n);
         for (size_t k = 0; k < n; k++)
             sum += score[k] * (double)anomalous[k];
-        mass[r] = (float)sum;
+        mass[r] = (real)sum;
     }
 out:
     MEM_FREE(score);
     return rc;
 }
 
-static int ref_upsample(void *state, const float *x, size_t n, size_t grid, size_t side, float *y)
+static int ref_upsample(void *state, const real *x, size_t n, size_t grid, size_t side, real *y)
 {
     (void)state;
     for (size_t m = 0; m < n; m++, x += grid * grid)
@@ -222,8 +233,8 @@ static int ref_upsample(void *state, const float *x, size_t n, size_t grid, size
 }
 
 /* One line of n values, `step` floats apart, through a copy in `line`. */
-static void smooth_line(float *x, size_t step, size_t n, const double *weight, size_t radius,
-                        float *line)
+static void smooth_line(real *x, size_t step, size_t n, const double *weight, size_t radius,
+                        real *line)
 {
     for (size_t i = 0; i < n; i++)
         line[i] = x[i * step];
@@ -233,15 +244,15 @@ static void smooth_line(float *x, size_t step, size_t n, const double *weight, s
             sum += ((double)line[ops_reflect((ptrdiff_t)i - (ptrdiff_t)j, n)] +
                     (double)line[ops_reflect((ptrdiff_t)(i + j), n)]) *
                    weight[j];
-        x[i * step] = (float)sum;
+        x[i * step] = (real)sum;
     }
 }
 
-static int ref_smooth(void *state, float *x, size_t n, size_t side, const double *weight,
+static int ref_smooth(void *state, real *x, size_t n, size_t side, const double *weight,
                       size_t radius)
 {
     int rc = ERR_OK;
-    float *line = NULL;
+    real *line = NULL;
     (void)state;
     TRY(MEM_NEW(line, side));
     for (size_t m = 0; m < n; m++, x += side * side) {
@@ -264,12 +275,12 @@ static int ref_product(void *state, const struct product *p)
     (void)state;
     for (size_t r = 0; r < p->m; r++)
         for (size_t c = 0; c < p->n; c++) {
-            float *at = &p->c[r * p->ldc + c];
+            real *at = &p->c[r * p->ldc + c];
             double sum = p->adds ? (double)*at : 0;
             for (size_t i = 0; i < p->k; i++)
                 sum +=
                     (double)p->a[r * a_row + i * a_column] * (double)p->b[i * b_row + c * b_column];
-            *at = (float)sum;
+            *at = (real)sum;
         }
     return ERR_OK;
 }
@@ -289,7 +300,11 @@ const struct ops_table ops_ref = {
     .linear_free = ref_linear_free,
     .patches = ops_host_patches,
     .layer_norm = ref_layer_norm,
+    .layer_norm_grad = ops_ref_layer_norm_grad,
+    .quick_gelu = ops_ref_quick_gelu,
+    .quick_gelu_grad = ops_ref_quick_gelu_grad,
     .attend = ref_attend,
+    .attend_grad = ops_ref_attend_grad,
     .pool = ref_pool,
     .unit = ref_unit,
     .mass = ref_mass,

@@ -4,70 +4,15 @@
  * sqrt(length) * 2^-24, taken four times.
  */
 #include "check.h"
+#include "variants.h"
 
 #include "base/err.h"
 #include "base/mem.h"
-#include "base/rng.h"
 #include "ops/ops.h"
-#include "tensor/tensor.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-
-enum { GUARD = 32 };
-
-static const float SENTINEL = 1234.5F;
-
-struct buffer {
-    float *all;
-    float *data;
-    size_t n;
-};
-
-static struct buffer filled(size_t n, uint64_t seed, float scale)
-{
-    struct buffer b = {.n = n};
-    CHECK_OK(MEM_NEW(b.all, n + 2 * (size_t)GUARD));
-    b.data = b.all + GUARD;
-    for (size_t i = 0; i < n; i++)
-        b.data[i] = scale * rng_uniform(seed, i);
-    for (size_t i = 0; i < GUARD; i++)
-        b.all[i] = b.data[n + i] = SENTINEL;
-    return b;
-}
-
-static void drop(struct buffer *b)
-{
-    for (size_t i = 0; i < GUARD; i++)
-        assert_true(b->all[i] == SENTINEL && b->data[b->n + i] == SENTINEL);
-    MEM_FREE(b->all);
-}
-
-static void compare(const char *what, const struct buffer *got, const struct buffer *want,
-                    double limit)
-{
-    CHECK_WITHIN(what, floats_distance(got->data, want->data, want->n), limit);
-}
-
-/* Open ref and the variant under test for each variant that is not ref. */
-typedef void (*case_fn)(struct ops *ref, struct ops *variant);
-
-static void on_all_variants(case_fn run)
-{
-    size_t n = 0;
-    const char *const *names = ops_names(&n);
-    struct ops *ref = NULL;
-    CHECK_OK(ops_open(&ref, "ref", 1));
-    for (size_t i = 0; i < n; i++)
-        for (int threads = 1; threads <= 3; threads++) {
-            struct ops *variant = NULL;
-            CHECK_OK(ops_open(&variant, names[i], threads));
-            run(ref, variant);
-            ops_close(&variant);
-        }
-    ops_close(&ref);
-}
 
 static void linear_case(struct ops *ref, struct ops *variant)
 {
@@ -76,8 +21,9 @@ static void linear_case(struct ops *ref, struct ops *variant)
     for (size_t s = 0; s < sizeof shape / sizeof *shape; s++)
         for (int form = 0; form < 8; form++) {
             const size_t m = shape[s][0], k = shape[s][1], n = shape[s][2];
-            struct buffer x = filled(m * k, 1, 1), w = filled(n * k, 2, 1), b = filled(n, 3, 1);
-            struct buffer y = filled(m * n, 4, 1), z = filled(m * n, 4, 1);
+            struct buffer x = buffer_filled(m * k, 1, 1), w = buffer_filled(n * k, 2, 1),
+                          b = buffer_filled(n, 3, 1);
+            struct buffer y = buffer_filled(m * n, 4, 1), z = buffer_filled(m * n, 4, 1);
             struct linear *lr = NULL;
             struct linear *lv = NULL;
             char what[64];
@@ -94,10 +40,10 @@ static void linear_case(struct ops *ref, struct ops *variant)
                 CHECK_OK(linear_run(variant, lv, x.data, m, z.data));
             }
             (void)snprintf(what, sizeof what, "linear %zux%zux%zu form %d", m, k, n, form);
-            compare(what, &z, &y, 4 * sqrt((double)k + 4) * 0x1p-24);
+            buffer_compare(what, &z, &y, 4 * sqrt((double)k + 4) * 0x1p-24);
             linear_free(ref, &lr);
             linear_free(variant, &lv);
-            drop(&x), drop(&w), drop(&b), drop(&y), drop(&z);
+            buffer_drop(&x), buffer_drop(&w), buffer_drop(&b), buffer_drop(&y), buffer_drop(&z);
         }
 }
 
@@ -111,7 +57,7 @@ static void linear_maps_agree(void **state)
 static void row_case(struct ops *ref, struct ops *variant)
 {
     enum { K = 64, N = 96, MOST = 300 };
-    struct buffer x = filled(MOST * K, 1, 1), w = filled(N * K, 2, 1);
+    struct buffer x = buffer_filled(MOST * K, 1, 1), w = buffer_filled(N * K, 2, 1);
     struct linear *lr = NULL;
     struct linear *lv = NULL;
     const struct linear_spec spec = {.n_in = K, .n_out = N, .weight = w.data};
@@ -119,15 +65,15 @@ static void row_case(struct ops *ref, struct ops *variant)
     CHECK_OK(linear_pack(ref, &lr, &spec));
     CHECK_OK(linear_pack(variant, &lv, &spec));
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        struct buffer y = filled(rows[i] * N, 4, 1), z = filled(rows[i] * N, 4, 1);
+        struct buffer y = buffer_filled(rows[i] * N, 4, 1), z = buffer_filled(rows[i] * N, 4, 1);
         CHECK_OK(linear_run(ref, lr, x.data, rows[i], y.data));
         CHECK_OK(linear_run(variant, lv, x.data, rows[i], z.data));
-        compare("rows", &z, &y, 4 * 8 * 0x1p-24);
-        drop(&y), drop(&z);
+        buffer_compare("rows", &z, &y, 4 * 8 * 0x1p-24);
+        buffer_drop(&y), buffer_drop(&z);
     }
     linear_free(ref, &lr);
     linear_free(variant, &lv);
-    drop(&x), drop(&w);
+    buffer_drop(&x), buffer_drop(&w);
 }
 
 static void any_number_of_rows_agrees(void **state)
@@ -143,8 +89,8 @@ static void attention_case(struct ops *ref, struct ops *variant)
     for (size_t s = 0; s < sizeof shape / sizeof *shape; s++) {
         size_t nq = shape[s][0], nk = shape[s][1], heads = shape[s][2], hd = shape[s][3];
         size_t d = heads * hd, most = nq > nk ? nq : nk;
-        struct buffer qkv = filled(most * 3 * d, 5, 2);
-        struct buffer y = filled(nq * d, 6, 1), z = filled(nq * d, 6, 1);
+        struct buffer qkv = buffer_filled(most * 3 * d, 5, 2);
+        struct buffer y = buffer_filled(nq * d, 6, 1), z = buffer_filled(nq * d, 6, 1);
         struct attention a = {.query = qkv.data,
                               .key = qkv.data + d,
                               .value = qkv.data + 2 * d,
@@ -158,8 +104,8 @@ static void attention_case(struct ops *ref, struct ops *variant)
         CHECK_OK(ops_attend(ref, &a));
         a.out = z.data;
         CHECK_OK(ops_attend(variant, &a));
-        compare("attention", &z, &y, 4 * sqrt((double)(nk + hd)) * 0x1p-24);
-        drop(&qkv), drop(&y), drop(&z);
+        buffer_compare("attention", &z, &y, 4 * sqrt((double)(nk + hd)) * 0x1p-24);
+        buffer_drop(&qkv), buffer_drop(&y), buffer_drop(&z);
     }
 }
 
@@ -174,17 +120,18 @@ static void norm_case(struct ops *ref, struct ops *variant)
     static const size_t shape[][2] = {{1, 1}, {3, 7}, {65, 128}, {20, 1024}};
     for (size_t s = 0; s < sizeof shape / sizeof *shape; s++) {
         size_t n = shape[s][0], d = shape[s][1];
-        struct buffer x = filled(n * d, 7, 3), w = filled(d, 8, 1), b = filled(d, 9, 1);
-        struct buffer y = filled(n * d, 1, 1), z = filled(n * d, 1, 1);
+        struct buffer x = buffer_filled(n * d, 7, 3), w = buffer_filled(d, 8, 1),
+                      b = buffer_filled(d, 9, 1);
+        struct buffer y = buffer_filled(n * d, 1, 1), z = buffer_filled(n * d, 1, 1);
         CHECK_OK(ops_layer_norm(ref, x.data, w.data, b.data, n, d, y.data));
         CHECK_OK(ops_layer_norm(variant, x.data, w.data, b.data, n, d, z.data));
-        compare("layer norm", &z, &y, 4 * sqrt((double)d + 4) * 0x1p-24);
+        buffer_compare("layer norm", &z, &y, 4 * sqrt((double)d + 4) * 0x1p-24);
         memcpy(z.data, x.data, n * d * sizeof *z.data);
         memcpy(y.data, x.data, n * d * sizeof *y.data);
         CHECK_OK(ops_unit(ref, y.data, n, d));
         CHECK_OK(ops_unit(variant, z.data, n, d));
-        compare("unit", &z, &y, 4 * sqrt((double)d + 4) * 0x1p-24);
-        drop(&x), drop(&w), drop(&b), drop(&y), drop(&z);
+        buffer_compare("unit", &z, &y, 4 * sqrt((double)d + 4) * 0x1p-24);
+        buffer_drop(&x), buffer_drop(&w), buffer_drop(&b), buffer_drop(&y), buffer_drop(&z);
     }
 }
 
@@ -199,12 +146,12 @@ static void pool_case(struct ops *ref, struct ops *variant)
     static const size_t shape[][2] = {{1, 4}, {2, 4}, {3, 9}, {8, 128}, {37, 16}};
     for (size_t s = 0; s < sizeof shape / sizeof *shape; s++) {
         size_t g = shape[s][0], d = shape[s][1];
-        struct buffer x = filled(g * g * d, 7, 3), y = filled(g * g * d, 1, 1),
-                      z = filled(g * g * d, 1, 1);
+        struct buffer x = buffer_filled(g * g * d, 7, 3), y = buffer_filled(g * g * d, 1, 1),
+                      z = buffer_filled(g * g * d, 1, 1);
         CHECK_OK(ops_pool(ref, x.data, g, d, y.data));
         CHECK_OK(ops_pool(variant, x.data, g, d, z.data));
-        compare("pool", &z, &y, 4 * 5 * 0x1p-24);
-        drop(&x), drop(&y), drop(&z);
+        buffer_compare("pool", &z, &y, 4 * 5 * 0x1p-24);
+        buffer_drop(&x), buffer_drop(&y), buffer_drop(&z);
     }
 }
 
@@ -218,9 +165,9 @@ static void retrieve_case(struct ops *ref, struct ops *variant)
 {
     enum { ROWS = 70, KEYS = 45, DIM = 32 };
     static const float taus[] = {1.0F, 0.07F, 0.005F};
-    struct buffer q = filled(ROWS * DIM, 1, 1), k = filled(KEYS * DIM, 2, 1),
-                  a = filled(KEYS, 3, 1);
-    struct buffer y = filled(ROWS, 4, 1), z = filled(ROWS, 4, 1);
+    struct buffer q = buffer_filled(ROWS * DIM, 1, 1), k = buffer_filled(KEYS * DIM, 2, 1),
+                  a = buffer_filled(KEYS, 3, 1);
+    struct buffer y = buffer_filled(ROWS, 4, 1), z = buffer_filled(ROWS, 4, 1);
     const struct linear_spec spec = {.n_in = DIM, .n_out = KEYS, .weight = k.data};
     struct linear *lr = NULL;
     struct linear *lv = NULL;
@@ -233,11 +180,11 @@ static void retrieve_case(struct ops *ref, struct ops *variant)
     for (size_t t = 0; t < 3; t++) {
         CHECK_OK(ops_retrieve(ref, lr, q.data, ROWS, a.data, taus[t], y.data));
         CHECK_OK(ops_retrieve(variant, lv, q.data, ROWS, a.data, taus[t], z.data));
-        compare("retrieval", &z, &y, 4 * 8 * 0x1p-24 / (double)taus[t]);
+        buffer_compare("retrieval", &z, &y, 4 * 8 * 0x1p-24 / (double)taus[t]);
     }
     linear_free(ref, &lr);
     linear_free(variant, &lv);
-    drop(&q), drop(&k), drop(&a), drop(&y), drop(&z);
+    buffer_drop(&q), buffer_drop(&k), buffer_drop(&a), buffer_drop(&y), buffer_drop(&z);
 }
 
 static void retrieval_agrees(void **state)
@@ -251,15 +198,16 @@ static void map_case(struct ops *ref, struct ops *variant)
     static const size_t shape[][3] = {{1, 1, 5}, {2, 3, 10}, {3, 8, 112}, {1, 5, 3}};
     for (size_t s = 0; s < sizeof shape / sizeof *shape; s++) {
         size_t n = shape[s][0], g = shape[s][1], side = shape[s][2];
-        struct buffer x = filled(n * g * g, 1, 1);
-        struct buffer y = filled(n * side * side, 2, 1), z = filled(n * side * side, 2, 1);
+        struct buffer x = buffer_filled(n * g * g, 1, 1);
+        struct buffer y = buffer_filled(n * side * side, 2, 1),
+                      z = buffer_filled(n * side * side, 2, 1);
         CHECK_OK(ops_upsample(ref, x.data, n, g, side, y.data));
         CHECK_OK(ops_upsample(variant, x.data, n, g, side, z.data));
-        compare("upsample", &z, &y, 4 * 0x1p-24);
+        buffer_compare("upsample", &z, &y, 4 * 0x1p-24);
         CHECK_OK(ops_smooth(ref, y.data, n, side, 4.0));
         CHECK_OK(ops_smooth(variant, z.data, n, side, 4.0));
-        compare("smooth", &z, &y, 4 * 0x1p-24);
-        drop(&x), drop(&y), drop(&z);
+        buffer_compare("smooth", &z, &y, 4 * 0x1p-24);
+        buffer_drop(&x), buffer_drop(&y), buffer_drop(&z);
     }
 }
 
@@ -287,9 +235,10 @@ static void smoothing_keeps_a_constant_and_the_mean(void **state)
 static void product_case(struct ops *ref, struct ops *variant)
 {
     enum { M = 30, N = 21, K = 50, GAP = 3, MOST = 60 };
-    struct buffer a = filled(MOST * MOST, 1, 1), b = filled(MOST * MOST, 2, 1);
+    struct buffer a = buffer_filled(MOST * MOST, 1, 1), b = buffer_filled(MOST * MOST, 2, 1);
     for (int form = 0; form < 8; form++) {
-        struct buffer y = filled(M * (N + GAP), 3, 1), z = filled(M * (N + GAP), 3, 1);
+        struct buffer y = buffer_filled(M * (N + GAP), 3, 1),
+                      z = buffer_filled(M * (N + GAP), 3, 1);
         struct product p = {.m = M, .n = N, .k = K, .a = a.data, .b = b.data, .c = y.data};
         p.a_turned = form & 1;
         p.b_turned = form & 2;
@@ -300,10 +249,10 @@ static void product_case(struct ops *ref, struct ops *variant)
         CHECK_OK(ops_product(ref, &p));
         p.c = z.data;
         CHECK_OK(ops_product(variant, &p));
-        compare("product", &z, &y, 4 * 7 * 0x1p-24);
-        drop(&y), drop(&z);
+        buffer_compare("product", &z, &y, 4 * 7 * 0x1p-24);
+        buffer_drop(&y), buffer_drop(&z);
     }
-    drop(&a), drop(&b);
+    buffer_drop(&a), buffer_drop(&b);
 }
 
 static void products_agree(void **state)

@@ -1,13 +1,12 @@
 /*
  * Every hand-written gradient of MRAD-FT against central finite differences, in double: the code under
- * test is src/head/core_int.h itself, compiled for double.
+ * test is src/head/core_int.h itself, compiled for double (ops/real.h).
  */
 #include "check.h"
 
 #include "base/mem.h"
 #include "base/rng.h"
 
-#define real double
 #include "head/core_int.h"
 
 enum { GRID = 3, SIDE = 9, N = GRID * GRID, DIM = 5, EMBED = 4, M = 7 };
