@@ -83,9 +83,10 @@ int cmd_train(struct args *a)
 {
     int rc = ERR_OK;
     const char *what = args_operand(a, 0);
-    if (!what || strcmp(what, "ft") != 0)
-        FAIL(ERR_USAGE, "train: wanted what to train first: ft");
-    TRY(run_to(a, 1, SWEEP_HEADS));
+    bool is_clip = what && strcmp(what, "clip") == 0;
+    if (!is_clip && !(what && strcmp(what, "ft") == 0))
+        FAIL(ERR_USAGE, "train: wanted what to train first: ft or clip");
+    TRY(run_to(a, 1, is_clip ? SWEEP_PROMPTS : SWEEP_HEADS));
 out:
     return rc;
 }

@@ -205,6 +205,9 @@ void config_free(struct config **config)
     MEM_FREE(c->weights);
     MEM_FREE(c->ft_init);
     MEM_FREE(c->ft_order);
+    MEM_FREE(c->clip_init);
+    MEM_FREE(c->clip_order);
+    MEM_FREE(c->clip_tokens);
     MEM_FREE(c->store);
     MEM_FREE(c->out);
     MEM_FREE(c->seed);

@@ -59,6 +59,11 @@ struct config {
     double ft_lr;
     size_t ft_epochs;
     int ft_schedule; /* enum schedule */
+    char *clip_init, *clip_order, *clip_tokens;
+    double clip_lr;
+    size_t clip_epochs;
+    size_t n_ctx, n_deep, deep_len;
+    double text_tau;
 
     int kernels; /* index into config_kernels */
     size_t threads;
@@ -91,6 +96,7 @@ enum stage_flag {
     IN_SCORES = 4,
     IN_METRICS = 8,
     IN_HEAD = 16,
+    IN_PROMPTS = 32,
 };
 
 /*

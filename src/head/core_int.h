@@ -386,4 +386,65 @@ CORE double core_class_binary(real y, int label, double scale, real *grad)
     return scale * loss;
 }
 
+/* ---- the text map ---- */
+
+/*
+ * Probability y [n] of the anomalous one of two unit text features [2, e] by softmax(cosine / tau) over
+ * unit patches x [n, e]. logit [n, 2] is room.
+ */
+CORE int core_text_map(void *context, const real *x, const real *text, const size_t size[2],
+                       double tau, real *logit, real *y)
+{
+    size_t n = size[0];
+    size_t e = size[1];
+    int rc = core_multiply(context, &(struct core_product){.m = n,
+                                                           .n = 2,
+                                                           .k = e,
+                                                           .a = x,
+                                                           .b = text,
+                                                           .c = logit,
+                                                           .lda = e,
+                                                           .ldb = e,
+                                                           .ldc = 2,
+                                                           .b_turned = 1});
+    for (size_t i = 0; i < n; i++)
+        y[i] = (real)1 / ((real)1 + exp((logit[2 * i] - logit[2 * i + 1]) / (real)tau));
+    return rc;
+}
+
+/* From the gradient by y [n] to that by the text features [2, e]; y is overwritten. */
+CORE int core_text_map_grad(void *context, const real *x, const size_t size[2], double tau, real *y,
+                            const double *grad_y, real *grad_text)
+{
+    size_t n = size[0];
+    size_t e = size[1];
+    int rc;
+    for (size_t i = 0; i < n; i++)
+        y[i] = (real)(grad_y[i] * (double)y[i] * (1 - (double)y[i]) / tau);
+    rc = core_multiply(context, &(struct core_product){.m = 1,
+                                                       .n = e,
+                                                       .k = n,
+                                                       .a = y,
+                                                       .b = x,
+                                                       .c = grad_text + e,
+                                                       .lda = n,
+                                                       .ldb = e,
+                                                       .ldc = e});
+    for (size_t i = 0; i < e; i++)
+        grad_text[i] = -grad_text[e + i];
+    return rc;
+}
+
+/*
+ * From the gradient g by the unit vector u = t / |t| to that by t: (g - u (u g)) / |t|. In place in g.
+ */
+CORE void core_unit_grad(const real *u, real norm, size_t n, real *g)
+{
+    double along = 0;
+    for (size_t i = 0; i < n; i++)
+        along += (double)u[i] * (double)g[i];
+    for (size_t i = 0; i < n; i++)
+        g[i] = (real)(((double)g[i] - (double)u[i] * along) / (double)norm);
+}
+
 #endif /* HEAD_CORE_INT_H */

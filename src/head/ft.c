@@ -32,7 +32,6 @@ struct ft_step {
     const struct head_place *place; /* borrowed */
     struct ops *ops;                /* borrowed */
     struct comm *comm;              /* borrowed */
-    const struct gather_method *gather;
     struct level pixel, image;
     size_t n_patch, grid, side;
     size_t n_part; /* floats of an item's gradient */
@@ -120,7 +119,6 @@ int ft_step_new(struct ft_step **out, const struct head_place *place, const stru
     s->grid = f->grid;
     s->side = f->image_size;
     s->n_patch = f->grid * f->grid;
-    TRY(gather_find(&s->gather, "mpi"));
     s->pixel = (struct level){.wq = FT_WQ, .bq = FT_BQ, .wk = FT_WK, .bk = FT_BK};
     s->image = (struct level){.wq = FT_IQ, .bq = FT_IBQ, .wk = FT_IK, .bk = FT_IBK};
     s->pixel.core = (struct core_level){.n = s->n_patch,
@@ -268,22 +266,32 @@ out:
 
 /* ---- the batch ---- */
 
+int gather_round(struct comm *comm, const void *mine, size_t bytes, size_t count, void *all)
+{
+    int rc = ERR_OK;
+    const struct gather_method *method;
+    size_t *n_rows = NULL;
+    TRY(gather_find(&method, "mpi"));
+    TRY(MEM_NEW(n_rows, (size_t)comm_size(comm)));
+    for (size_t r = 0; r < count; r++)
+        n_rows[r] = 1;
+    TRY(method->rows(comm, mine, n_rows, bytes, all));
+out:
+    MEM_FREE(n_rows);
+    return rc;
+}
+
 /* Gather one round (places first .. first + size - 1 of the batch) and add it in item order. */
 static int add_round(struct ft_step *s, size_t first, size_t n)
 {
     int rc = ERR_OK;
     size_t size = (size_t)comm_size(s->comm);
     size_t count = n - first < size ? n - first : size;
-    size_t *n_rows = NULL;
-    TRY(MEM_NEW(n_rows, size));
-    for (size_t r = 0; r < count; r++)
-        n_rows[r] = 1;
-    TRY(s->gather->rows(s->comm, s->part, n_rows, s->n_part * sizeof(float), s->all));
+    TRY(gather_round(s->comm, s->part, s->n_part * sizeof(float), count, s->all));
     for (size_t r = 0; r < count; r++)
         for (size_t i = 0; i < s->n_part; i++)
             s->sum[i] += s->all[r * s->n_part + i];
 out:
-    MEM_FREE(n_rows);
     return rc;
 }
 
@@ -309,31 +317,39 @@ static int project_keys(struct ft_step *s, struct level *l, const struct head *h
                     (size_t[]){l->core.m, l->core.dim, l->core.embed}, l->projected);
 }
 
-static int check_finite(const struct head *grad, double loss)
+int ft_step_project(struct ft_step *s, const struct head *head)
 {
     int rc = ERR_OK;
-    if (!isfinite(loss))
-        FAIL(ERR_FORMAT, "the loss is not finite");
-    for (int i = 0; i < FT_TENSORS; i++)
-        for (size_t j = 0; j < grad->rows[i] * grad->columns[i]; j++)
-            if (!isfinite(grad->tensor[i][j]))
-                FAIL(ERR_FORMAT, "the gradient by %s is not finite", grad->name[i]);
+    TRY(project_keys(s, &s->pixel, head));
+    TRY(project_keys(s, &s->image, head));
 out:
     return rc;
 }
 
-int ft_step_run(struct ft_step *s, const struct head *head, const int64_t *item, size_t n,
-                struct head *grad, double *loss)
+int ft_step_masses(struct ft_step *s, const struct head *head, size_t item, const float **mass,
+                   const struct sample **sample)
 {
     int rc = ERR_OK;
+    TRY(load_sample(s, item));
+    TRY(level_forward(s, &s->pixel, head));
+    *mass = s->y;
+    *sample = &s->sample;
+out:
+    return rc;
+}
+
+static int ft_step_run(void *state, const struct head *head, const int64_t *item, size_t n,
+                       struct head *grad, double *loss)
+{
+    int rc = ERR_OK;
+    struct ft_step *s = state;
     size_t size = (size_t)comm_size(s->comm);
     size_t rank = (size_t)comm_rank(s->comm);
     double *losses = NULL;
     TRY(MEM_NEW(losses, size));
     memset(s->sum, 0, s->n_part * sizeof(float));
     *loss = 0;
-    TRY(project_keys(s, &s->pixel, head));
-    TRY(project_keys(s, &s->image, head));
+    TRY(ft_step_project(s, head));
     for (size_t first = 0; first < n; first += size) {
         double mine = 0;
         if (first + rank < n)
@@ -346,8 +362,16 @@ int ft_step_run(struct ft_step *s, const struct head *head, const int64_t *item,
     }
     TRY(finish_level(s, &s->pixel, s->sum, grad));
     TRY(finish_level(s, &s->image, s->sum + level_part(&s->pixel), grad));
-    TRY(check_finite(grad, *loss));
 out:
     MEM_FREE(losses);
     return rc;
 }
+
+static void free_state(void **state)
+{
+    struct ft_step *s = *state;
+    ft_step_free(&s);
+    *state = NULL;
+}
+
+const struct step_method ft_method = {.free = free_state, .run = ft_step_run};

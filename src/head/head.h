@@ -1,5 +1,5 @@
 /*
- * head.h - what is trained on top of a memory bank: the metric of MRAD-FT.
+ * head.h - what is trained on top of a memory bank: the metric of MRAD-FT, the prompts of MRAD-CLIP.
  *
  * In:  a bank (bank/), the features it was built from (features/), options and a seed.
  * Out: store/head/<variant>/<dataset>/<key>/head.h5: parameters, loss and learning rate per step,
@@ -8,6 +8,11 @@
  * MRAD-FT: two linear maps per level, query and key, replace the plain similarity q k by
  * (Wq q + bq)(Wk k + bk); patches D -> E, images E -> E. They are trained on the auxiliary set itself
  * with similarity dropout, which hides each image from itself. docs/METHOD.md has equations and gradients.
+ *
+ * MRAD-CLIP: the frozen metric of MRAD-FT splits an image's patches into normal and anomalous regions;
+ * their mean features (regional priors), through two linear maps, bias the learnable context of the
+ * prompts "object" and "damaged object". The map is the softmax of the patches' cosines to the two
+ * text features.
  *
  * Training is data-parallel over the items of a batch; gradients are summed in item order, so that any
  * number of ranks gives the same bytes.
@@ -27,16 +32,44 @@
 /* The tensors of MRAD-FT, in the order of files: w weight, b bias; q query, k key; i image level. */
 enum ft_tensor { FT_WQ, FT_BQ, FT_WK, FT_BK, FT_IQ, FT_IBQ, FT_IK, FT_IBK, FT_TENSORS };
 
-/* Trained parameters. A bias has one column. */
+/*
+ * The tensors of MRAD-CLIP: context tokens of the normal and the anomalous prompt, deep prompts, and the
+ * two prompt projections (n normal, a anomalous; b bias).
+ */
+enum clip_tensor { CLIP_CTX, CLIP_DEEP, CLIP_PN, CLIP_PBN, CLIP_PA, CLIP_PBA, CLIP_TENSORS };
+
+enum { HEAD_MAX_TENSORS = 8, HEAD_MAX_RANK = 3 };
+
+/* Names and sizes of what is trained together. */
+struct head_form {
+    const char *group; /* "ft" or "clip" */
+    size_t n;
+    const char *name[HEAD_MAX_TENSORS];
+    int rank[HEAD_MAX_TENSORS];
+    size_t dim[HEAD_MAX_TENSORS][HEAD_MAX_RANK];
+};
+
+/* Trained parameters. */
 struct head {
-    size_t n_tensors;
-    const char *const *name;    /* [n_tensors], static */
-    size_t rows[FT_TENSORS];    /* of each tensor */
-    size_t columns[FT_TENSORS]; /* of each tensor */
-    float *tensor[FT_TENSORS];  /* inside values */
+    struct head_form form;
+    size_t count[HEAD_MAX_TENSORS];  /* elements of each tensor */
+    float *tensor[HEAD_MAX_TENSORS]; /* inside values */
     size_t n_values;
     float *values; /* all tensors, one after another */
 };
+
+/* The form of MRAD-FT: D width, E embed. */
+struct head_form head_form_ft(size_t width, size_t embed);
+
+/* Sizes of the learnable prompts. */
+struct prompt_sizes {
+    size_t n_ctx;    /* context tokens of a prompt */
+    size_t n_deep;   /* text layers with deep prompts */
+    size_t deep_len; /* tokens of each */
+};
+
+/* The form of MRAD-CLIP: T text width, E embed. */
+struct head_form head_form_clip(size_t text_width, size_t embed, const struct prompt_sizes *sizes);
 
 /* What training is told; the configuration and two optional files. */
 struct train_options {
@@ -50,10 +83,22 @@ struct train_options {
     size_t checkpoint_steps;
 };
 
+/* The two prompts as token ids. */
+struct prompt_tokens {
+    int32_t *ids; /* [2, context]; the ids under the learnable context do not matter */
+    size_t context;
+    int32_t end[2]; /* position of the end token */
+};
+
 /* Where a head lies and what it depends on. */
 struct head_place {
-    const char *variant;           /* borrowed */
-    const struct bank_place *bank; /* borrowed */
+    const char *variant;             /* static */
+    const struct bank_place *bank;   /* borrowed */
+    const struct head_place *metric; /* mrad-clip: the head of MRAD-FT it builds on; borrowed */
+    const char *weights;             /* mrad-clip: the file with the text tower; borrowed */
+    struct head_form form;
+    struct prompt_tokens tokens; /* mrad-clip */
+    double text_tau;             /* mrad-clip: temperature of the text map */
     size_t seed;
     struct train_options options;
     char *options_text; /* JSON */
@@ -68,8 +113,12 @@ struct head_place {
  * Find the place of MRAD-FT's head. "FILE:/group" and "FILE:/dataset" of the configuration are read here
  * and their content is part of the key. Local. Free with head_place_free.
  */
-int head_plan(struct head_place **out, const struct config *config, const struct bank_place *bank,
-              size_t seed);
+int head_plan_ft(struct head_place **out, const struct config *config,
+                 const struct bank_place *bank, size_t seed);
+
+/* The same for MRAD-CLIP on top of a metric's place. Reads tokens, or the tokenizer's files. */
+int head_plan_clip(struct head_place **out, const struct config *config,
+                   const struct head_place *metric);
 void head_place_free(struct head_place **place);
 
 /* Path of head.h5; free with MEM_FREE. */
@@ -89,8 +138,27 @@ int head_train(const struct head_place *place, const struct bank *bank, struct o
 /* Read a head and check that it belongs to this place (both hashes are named if not). Local. */
 int head_open(struct head **out, const struct head_place *place);
 
-/* A head of these sizes, all zero. Free with head_free. */
-int head_new(struct head **out, size_t width, size_t embed);
+/* A head of this form, all zero. Free with head_free. */
+int head_new(struct head **out, const struct head_form *form);
 void head_free(struct head **head);
+
+/* ---- MRAD-CLIP's map of one image ---- */
+
+struct prompter;
+
+/*
+ * Get the text tower of place->weights ready for up to max_images at a time; for training when `trains`.
+ * Free with prompter_free before ops is closed.
+ */
+int prompter_new(struct prompter **out, const struct head_place *place, struct ops *ops,
+                 size_t max_images, bool trains);
+void prompter_free(struct prompter **prompter);
+
+/*
+ * query [N, D], unit pooled patches, and mass [N], what MRAD-FT's metric retrieved for them -> map [N],
+ * the probability of "damaged" by cosine to the dynamic prompts.
+ */
+int prompter_map(struct prompter *prompter, const struct head *head, const float *query,
+                 const float *mass, float *map);
 
 #endif /* HEAD_HEAD_H */

@@ -7,8 +7,6 @@
 #define HEAD_SCHEMA "mrad.head"
 enum { HEAD_VERSION = 1 };
 
-extern const char *const ft_names[FT_TENSORS];
-
 /* What grows while training runs; a checkpoint is its image. */
 struct training {
     struct head *head;   /* parameters */
@@ -21,18 +19,25 @@ struct training {
 };
 
 /* Memory for a training of n_steps. */
-int training_new(struct training **out, size_t width, size_t embed, size_t n_steps);
+int training_new(struct training **out, const struct head_form *form, size_t n_steps);
 void training_free(struct training **t);
 
 /* Write (checkpoint or final head) and read back. */
 int training_write(const struct training *t, const char *path, const struct head_place *place);
 int training_read(struct training *t, const char *path, const struct head_place *place);
 
-/* Start values from "FILE:/group"; order from "FILE:/dataset" into the place. */
-int head_read_init(struct head **out, const char *text, size_t width, size_t embed);
-int head_read_order(struct head_place *place, const char *text);
+/* Start values from "FILE:/group"; order from "FILE:/dataset" into the place. key: for messages. */
+int head_read_init(struct head **out, const char *key, const char *text,
+                   const struct head_form *form);
+int head_read_order(struct head_place *place, const char *key, const char *text);
 
-/* Start values drawn as torch.nn.Linear does. */
+/* Sizes of ctx and deep in a "FILE:/group". */
+int head_read_sizes(struct prompt_sizes *out, const char *key, const char *text);
+
+/* Token ids of the two prompts from "FILE:/dataset". */
+int head_read_tokens(struct prompt_tokens *out, const char *key, const char *text);
+
+/* Start values: maps as torch.nn.Linear draws them, prompts normal with deviation 0.02. */
 void head_draw(struct head *head, size_t seed);
 
 /* One step of Adam (0.5, 0.999, 1e-8), as torch.optim.Adam in float32. step counts from 1. */
@@ -49,18 +54,63 @@ struct sample {
     int label;
 };
 
-/* The batch gradient, before the maps of the keys are applied to it. */
+/* What one step of a variant does: loss and gradient of a batch. */
+struct step_method {
+    /* Free a state and set it to NULL. */
+    void (*free)(void **state);
+    /*
+     * Loss and gradient of n items; grad has the form of head. Collective. The caller checks that both
+     * are finite.
+     */
+    int (*run)(void *state, const struct head *head, const int64_t *item, size_t n,
+               struct head *grad, double *loss);
+};
+
+extern const struct step_method ft_method;
+extern const struct step_method clip_method;
+
 struct ft_step;
 
 int ft_step_new(struct ft_step **out, const struct head_place *place, const struct bank *bank,
                 struct ops *ops, struct comm *comm);
 void ft_step_free(struct ft_step **s);
 
+/* Fix the metric for ft_step_masses: keys through the key maps. Local. */
+int ft_step_project(struct ft_step *s, const struct head *head);
+
 /*
- * Loss and gradient of one batch of n items. Collective. grad has the shape of head. ERR_FORMAT names
- * the tensor that is not finite.
+ * Load an item and retrieve its patches' masses [N] with similarity dropout, as the published loop does
+ * while it forms the regional prior. *sample stays valid until the next call. Local.
  */
-int ft_step_run(struct ft_step *s, const struct head *head, const int64_t *item, size_t n,
-                struct head *grad, double *loss);
+int ft_step_masses(struct ft_step *s, const struct head *head, size_t item, const float **mass,
+                   const struct sample **sample);
+
+struct clip_step;
+
+int clip_step_new(struct clip_step **out, const struct head_place *place, const struct bank *bank,
+                  struct ops *ops, struct comm *comm);
+
+/* Gather one row of n floats of each of the ranks that have one, add or place them by the caller. */
+int gather_round(struct comm *comm, const void *mine, size_t bytes, size_t count, void *all);
+
+/* ---- pieces of the prompter that training uses, too ---- */
+
+/* Unit patches in the joint embedding: query [N, D] -> out [N, E]. */
+int prompter_project(struct prompter *p, const float *query, float *out);
+
+/* Regional priors [2, E] (normal, anomalous) of projected patches under masses; zero where empty. */
+void prompter_prior(const struct prompter *p, const float *projected, const float *mass,
+                    float *prior);
+
+/* Text features of n images' prompts: prior [n, 2, E] -> unit rows text [n, 2, E]. */
+int prompter_text(struct prompter *p, const struct head *head, const float *prior, size_t n,
+                  float *text);
+
+/*
+ * After prompter_text with the same n: gradient by the unit text features [n, 2, E] -> gradient of all
+ * tensors of the head.
+ */
+int prompter_grad(struct prompter *p, const float *prior, const float *grad_text, size_t n,
+                  struct head *grad);
 
 #endif /* HEAD_HEAD_INT_H */

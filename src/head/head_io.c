@@ -11,27 +11,51 @@
 #include <stdio.h>
 #include <string.h>
 
-const char *const ft_names[FT_TENSORS] = {"wq", "bq", "wk", "bk", "iq", "ibq", "ik", "ibk"};
+struct head_form head_form_ft(size_t width, size_t embed)
+{
+    static const char *const name[FT_TENSORS] = {"wq", "bq", "wk", "bk", "iq", "ibq", "ik", "ibk"};
+    struct head_form f = {.group = "ft", .n = FT_TENSORS};
+    for (size_t i = 0; i < f.n; i++) {
+        f.name[i] = name[i];
+        f.rank[i] = i % 2 ? 1 : 2;
+        f.dim[i][0] = embed;
+        f.dim[i][1] = i % 2 ? 0 : i < FT_IQ ? width : embed;
+    }
+    return f;
+}
 
-int head_new(struct head **out, size_t width, size_t embed)
+struct head_form head_form_clip(size_t text_width, size_t embed, const struct prompt_sizes *sizes)
+{
+    return (struct head_form){.group = "clip",
+                              .n = CLIP_TENSORS,
+                              .name = {"ctx", "deep", "pn", "pbn", "pa", "pba"},
+                              .rank = {3, 3, 2, 1, 2, 1},
+                              .dim = {{2, sizes->n_ctx, text_width},
+                                      {sizes->n_deep, sizes->deep_len, text_width},
+                                      {text_width, embed},
+                                      {text_width},
+                                      {text_width, embed},
+                                      {text_width}}};
+}
+
+int head_new(struct head **out, const struct head_form *form)
 {
     int rc = ERR_OK;
     struct head *h = NULL;
     float *at;
     TRY(MEM_NEW(h, 1));
-    h->n_tensors = FT_TENSORS;
-    h->name = ft_names;
-    for (int i = 0; i < FT_TENSORS; i++) {
-        bool is_bias = i % 2 == 1;
-        h->rows[i] = embed;
-        h->columns[i] = is_bias ? 1 : i < FT_IQ ? width : embed;
-        h->n_values += h->rows[i] * h->columns[i];
+    h->form = *form;
+    for (size_t i = 0; i < form->n; i++) {
+        h->count[i] = 1;
+        for (int d = 0; d < form->rank[i]; d++)
+            h->count[i] *= form->dim[i][d];
+        h->n_values += h->count[i];
     }
     TRY(MEM_NEW(h->values, h->n_values));
     at = h->values;
-    for (int i = 0; i < FT_TENSORS; i++) {
+    for (size_t i = 0; i < form->n; i++) {
         h->tensor[i] = at;
-        at += h->rows[i] * h->columns[i];
+        at += h->count[i];
     }
 out:
     if (rc)
@@ -47,15 +71,15 @@ void head_free(struct head **head)
     MEM_FREE(*head);
 }
 
-int training_new(struct training **out, size_t width, size_t embed, size_t n_steps)
+int training_new(struct training **out, const struct head_form *form, size_t n_steps)
 {
     int rc = ERR_OK;
     struct training *t = NULL;
     TRY(MEM_NEW(t, 1));
     t->n_steps = n_steps;
-    TRY(head_new(&t->head, width, embed));
-    TRY(head_new(&t->first, width, embed));
-    TRY(head_new(&t->second, width, embed));
+    TRY(head_new(&t->head, form));
+    TRY(head_new(&t->first, form));
+    TRY(head_new(&t->second, form));
     TRY(MEM_NEW(t->loss, n_steps));
     TRY(MEM_NEW(t->lr, n_steps));
 out:
@@ -77,23 +101,13 @@ void training_free(struct training **t)
     MEM_FREE(*t);
 }
 
-/* A tensor's dimensions in files: biases are vectors. */
-static int shape_of(const struct head *h, int i, size_t dim[2])
-{
-    dim[0] = h->rows[i];
-    dim[1] = h->columns[i];
-    return h->columns[i] == 1 ? 1 : 2;
-}
-
 static int write_tensors(struct h5 *f, const char *group, const struct head *h, const char *meaning)
 {
     int rc = ERR_OK;
     char name[64];
-    for (int i = 0; i < FT_TENSORS; i++) {
-        size_t dim[2];
-        int rank = shape_of(h, i, dim);
-        struct tensor t = tensor_view(DTYPE_F32, rank, dim, h->tensor[i]);
-        (void)snprintf(name, sizeof name, "%s/%s", group, h->name[i]);
+    for (size_t i = 0; i < h->form.n; i++) {
+        struct tensor t = tensor_view(DTYPE_F32, h->form.rank[i], h->form.dim[i], h->tensor[i]);
+        (void)snprintf(name, sizeof name, "%s/%s", group, h->form.name[i]);
         TRY(h5_write(f, name, &t, meaning));
     }
 out:
@@ -104,12 +118,10 @@ static int read_tensors(struct h5 *f, const char *group, struct head *h)
 {
     int rc = ERR_OK;
     char name[256];
-    for (int i = 0; i < FT_TENSORS; i++) {
-        size_t dim[2];
-        int rank = shape_of(h, i, dim);
-        (void)snprintf(name, sizeof name, "%s/%s", group, h->name[i]);
-        TRY(h5_expect_shape(f, name, rank, dim));
-        TRY(h5_read_rows(f, name, 0, dim[0], DTYPE_F32, h->tensor[i]));
+    for (size_t i = 0; i < h->form.n; i++) {
+        (void)snprintf(name, sizeof name, "%s/%s", group, h->form.name[i]);
+        TRY(h5_expect_shape(f, name, h->form.rank[i], h->form.dim[i]));
+        TRY(h5_read_rows(f, name, 0, h->form.dim[i][0], DTYPE_F32, h->tensor[i]));
     }
 out:
     return rc;
@@ -125,12 +137,13 @@ int training_write(const struct training *t, const char *path, const struct head
     TRY(h5_put_text(f, "/", "key", place->key));
     TRY(h5_put_text(f, "/", "variant", place->variant));
     TRY(h5_put_text(f, "/", "bank", place->bank->key));
+    TRY(h5_put_text(f, "/", "metric", place->metric ? place->metric->key : "none"));
     TRY(h5_put_text(f, "/", "weights", place->bank->features->model.hash));
     TRY(h5_put_text(f, "/", "dataset", place->bank->features->manifest->name));
     TRY(h5_put_text(f, "/", "options", place->options_text));
     TRY(h5_put_i64(f, "/", "seed", (int64_t)place->seed));
     TRY(h5_put_i64(f, "/", "step", (int64_t)t->step));
-    TRY(write_tensors(f, "ft", t->head, "trained parameter"));
+    TRY(write_tensors(f, place->form.group, t->head, "trained parameter"));
     TRY(write_tensors(f, "adam/first", t->first, "Adam's running mean of gradients"));
     TRY(write_tensors(f, "adam/second", t->second, "Adam's running mean of squared gradients"));
     TRY(h5_write(f, "loss", &loss, "loss of each step, mean over the batch"));
@@ -166,7 +179,7 @@ int training_read(struct training *t, const char *path, const struct head_place 
         FAIL(ERR_FORMAT, "%s: is at step %lld of %zu", path, (long long)step, t->n_steps);
     TRY(h5_expect_shape(f, "loss", 1, &t->n_steps));
     TRY(h5_expect_shape(f, "lr", 1, &t->n_steps));
-    TRY(read_tensors(f, "ft", t->head));
+    TRY(read_tensors(f, place->form.group, t->head));
     TRY(read_tensors(f, "adam/first", t->first));
     TRY(read_tensors(f, "adam/second", t->second));
     TRY(h5_read_rows(f, "loss", 0, t->n_steps, DTYPE_F32, t->loss));
@@ -182,12 +195,11 @@ int head_open(struct head **out, const struct head_place *place)
     int rc = ERR_OK;
     char *path = NULL;
     struct h5 *f = NULL;
-    const struct clip_shape *shape = &place->bank->features->model.shape;
     *out = NULL;
     TRY(head_path(&path, place));
     TRY(open_checked(&f, path, place));
-    TRY(head_new(out, shape->width, shape->embed));
-    TRY(read_tensors(f, "ft", *out));
+    TRY(head_new(out, &place->form));
+    TRY(read_tensors(f, place->form.group, *out));
     for (size_t i = 0; i < (*out)->n_values; i++)
         if (!isfinite((*out)->values[i]))
             FAIL(ERR_FORMAT, "%s: holds a parameter that is not finite", path);
@@ -228,13 +240,14 @@ out:
     return rc;
 }
 
-int head_read_init(struct head **out, const char *text, size_t width, size_t embed)
+int head_read_init(struct head **out, const char *key, const char *text,
+                   const struct head_form *form)
 {
     int rc = ERR_OK;
     struct h5 *f = NULL;
     const char *group;
-    TRY(open_reference(&f, &group, "train.ft.init", text));
-    TRY(head_new(out, width, embed));
+    TRY(open_reference(&f, &group, key, text));
+    TRY(head_new(out, form));
     TRY(read_tensors(f, group, *out));
 out:
     h5_close(&f);
@@ -243,25 +256,66 @@ out:
     return rc;
 }
 
-int head_read_order(struct head_place *place, const char *text)
+int head_read_sizes(struct prompt_sizes *out, const char *key, const char *text)
+{
+    int rc = ERR_OK;
+    struct h5 *f = NULL;
+    const char *group;
+    char name[256];
+    int rank;
+    size_t dim[TENSOR_MAX_RANK];
+    TRY(open_reference(&f, &group, key, text));
+    (void)snprintf(name, sizeof name, "%s/ctx", group);
+    TRY(h5_expect_shape(f, name, 3, (size_t[]){2, H5_ANY, H5_ANY}));
+    TRY(h5_shape(f, name, &rank, dim));
+    out->n_ctx = dim[1];
+    (void)snprintf(name, sizeof name, "%s/deep", group);
+    TRY(h5_expect_shape(f, name, 3, (size_t[]){H5_ANY, H5_ANY, H5_ANY}));
+    TRY(h5_shape(f, name, &rank, dim));
+    out->n_deep = dim[0];
+    out->deep_len = dim[1];
+out:
+    h5_close(&f);
+    return rc;
+}
+
+int head_read_tokens(struct prompt_tokens *out, const char *key, const char *text)
+{
+    int rc = ERR_OK;
+    struct h5 *f = NULL;
+    const char *name;
+    struct tensor t = {0};
+    TRY(open_reference(&f, &name, key, text));
+    TRY(h5_expect_shape(f, name, 2, (size_t[]){2, H5_ANY}));
+    TRY(h5_read(f, name, DTYPE_I32, &t));
+    out->context = t.dim[1];
+    TRY(MEM_NEW(out->ids, 2 * out->context));
+    memcpy(out->ids, t.data, 2 * out->context * sizeof *out->ids);
+out:
+    tensor_free(&t);
+    h5_close(&f);
+    return rc;
+}
+
+int head_read_order(struct head_place *place, const char *key, const char *text)
 {
     int rc = ERR_OK;
     struct h5 *f = NULL;
     const char *name;
     struct tensor t = {0};
     size_t n_items = place->bank->features->manifest->n_items;
-    TRY(open_reference(&f, &name, "train.ft.order", text));
+    TRY(open_reference(&f, &name, key, text));
     TRY(h5_expect_shape(f, name, 2, (size_t[]){H5_ANY, H5_ANY}));
     TRY(h5_read(f, name, DTYPE_I64, &t));
     place->n_steps = t.dim[0];
     place->order_batch = t.dim[1];
     if (!place->n_steps || !place->order_batch)
-        FAIL(ERR_CONFIG, "train.ft.order: %s holds no steps", text);
+        FAIL(ERR_CONFIG, "%s: %s holds no steps", key, text);
     TRY(MEM_NEW(place->order, place->n_steps * place->order_batch));
     memcpy(place->order, t.data, place->n_steps * place->order_batch * sizeof(int64_t));
     for (size_t i = 0; i < place->n_steps * place->order_batch; i++)
         if (place->order[i] < 0 || (size_t)place->order[i] >= n_items)
-            FAIL(ERR_CONFIG, "train.ft.order: %s, step %zu names item %lld of %zu", text,
+            FAIL(ERR_CONFIG, "%s: %s, step %zu names item %lld of %zu", key, text,
                  i / place->order_batch, (long long)place->order[i], n_items);
 out:
     tensor_free(&t);
@@ -269,13 +323,23 @@ out:
     return rc;
 }
 
-/* torch.nn.Linear's default: uniform within 1/sqrt(n_in), weight and bias. */
+/* A standard normal number by Box and Muller. */
+static double normal(uint64_t seed, uint64_t index)
+{
+    double u = ((double)(rng_u64(seed, 2 * index) >> 11) + 0.5) * 0x1p-53;
+    double v = (double)(rng_u64(seed, 2 * index + 1) >> 11) * 0x1p-53;
+    return sqrt(-2 * log(u)) * cos(6.283185307179586 * v);
+}
+
+/* torch.nn.Linear's default: uniform within 1/sqrt(n_in), weight and the bias that follows it. */
 void head_draw(struct head *h, size_t seed)
 {
-    for (int i = 0; i < FT_TENSORS; i++) {
-        size_t n_in = h->columns[i % 2 ? i - 1 : i];
-        float bound = 1.0F / sqrtf((float)n_in);
-        for (size_t j = 0; j < h->rows[i] * h->columns[i]; j++)
-            h->tensor[i][j] = bound * rng_uniform(seed * 64 + (size_t)i, j);
+    for (size_t i = 0; i < h->form.n; i++) {
+        bool is_prompt = h->form.rank[i] == 3;
+        size_t map = h->form.rank[i] == 1 ? i - 1 : i;
+        float bound = is_prompt ? 0 : 1.0F / sqrtf((float)h->form.dim[map][1]);
+        for (size_t j = 0; j < h->count[i]; j++)
+            h->tensor[i][j] = is_prompt ? (float)(0.02 * normal(seed * 64 + i, j))
+                                        : bound * rng_uniform(seed * 64 + i, j);
     }
 }

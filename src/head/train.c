@@ -17,9 +17,6 @@
 static void set_options(struct train_options *o, const struct config *c)
 {
     *o = (struct train_options){.batch = c->batch,
-                                .epochs = c->ft_epochs,
-                                .lr = c->ft_lr,
-                                .is_cosine = c->ft_schedule == SCHEDULE_COSINE,
                                 .dropout_image = c->dropout_image,
                                 .dropout_pixel = c->dropout_pixel,
                                 .is_binary = c->class_loss == CLASS_LOSS_BCE,
@@ -35,8 +32,10 @@ static int make_key(struct head_place *p)
     hasher_add_text(h, HEAD_SCHEMA);
     hasher_add(h, &(int){HEAD_VERSION}, sizeof(int));
     hasher_add_text(h, p->variant);
-    hasher_add_text(h, p->bank->key);
+    hasher_add_text(h, p->metric ? p->metric->key : p->bank->key);
     hasher_add_text(h, p->options_text);
+    if (p->tokens.ids)
+        hasher_add(h, p->tokens.ids, 2 * p->tokens.context * sizeof *p->tokens.ids);
     hasher_add(h, &p->seed, sizeof p->seed);
     if (p->init)
         hasher_add(h, p->init->values, p->init->n_values * sizeof(float));
@@ -49,28 +48,113 @@ out:
     return rc;
 }
 
-int head_plan(struct head_place **out, const struct config *config, const struct bank_place *bank,
-              size_t seed)
+/* Number of steps without an order from a file. */
+static size_t count_steps(const struct head_place *p)
+{
+    size_t n_items = p->bank->features->manifest->n_items;
+    return p->options.epochs * ((n_items + p->options.batch - 1) / p->options.batch);
+}
+
+/* The key and the folder, once everything else is known. */
+static int finish_place(struct head_place *p, const struct config *config)
+{
+    int rc = ERR_OK;
+    if (!p->order)
+        p->n_steps = count_steps(p);
+    TRY(make_key(p));
+    TRY(str_make(&p->dir, "%s/head/%s/%s/%s", config->store, p->variant,
+                 p->bank->features->manifest->name, p->key));
+out:
+    return rc;
+}
+
+int head_plan_ft(struct head_place **out, const struct config *config,
+                 const struct bank_place *bank, size_t seed)
 {
     int rc = ERR_OK;
     struct head_place *p = NULL;
     const struct clip_shape *shape = &bank->features->model.shape;
-    size_t n_items = bank->features->manifest->n_items;
     TRY(MEM_NEW(p, 1));
     p->variant = "mrad-ft";
     p->bank = bank;
     p->seed = seed;
+    p->form = head_form_ft(shape->width, shape->embed);
     set_options(&p->options, config);
+    p->options.epochs = config->ft_epochs;
+    p->options.lr = config->ft_lr;
+    p->options.is_cosine = config->ft_schedule == SCHEDULE_COSINE;
     TRY(config_stage_text(&p->options_text, config, IN_HEAD));
     if (config->ft_init)
-        TRY(head_read_init(&p->init, config->ft_init, shape->width, shape->embed));
+        TRY(head_read_init(&p->init, "train.ft.init", config->ft_init, &p->form));
     if (config->ft_order)
-        TRY(head_read_order(p, config->ft_order));
-    else
-        p->n_steps = p->options.epochs * ((n_items + p->options.batch - 1) / p->options.batch);
-    TRY(make_key(p));
-    TRY(str_make(&p->dir, "%s/head/%s/%s/%s", config->store, p->variant,
-                 bank->features->manifest->name, p->key));
+        TRY(head_read_order(p, "train.ft.order", config->ft_order));
+    TRY(finish_place(p, config));
+out:
+    if (rc)
+        head_place_free(&p);
+    *out = p;
+    return rc;
+}
+
+/* Ids of the prompts from a file, or from the words and the tokenizer beside the weights. */
+static int find_tokens(struct prompt_tokens *t, const struct config *c,
+                       const struct clip_shape *shape, const struct prompt_sizes *sizes)
+{
+    int rc = ERR_OK;
+    if (!c->clip_tokens)
+        FAIL(ERR_CONFIG, "train.clip.tokens: no token ids given for the prompts");
+    TRY(head_read_tokens(t, "train.clip.tokens", c->clip_tokens));
+    if (t->context > shape->context)
+        FAIL(ERR_CONFIG, "train.clip.tokens: prompts of %zu tokens, the model has a context of %zu",
+             t->context, shape->context);
+    for (size_t r = 0; r < 2; r++) {
+        const int32_t *row = t->ids + r * t->context;
+        for (size_t i = 0; i < t->context; i++) {
+            if (row[i] < 0 || (size_t)row[i] >= shape->vocab)
+                FAIL(ERR_CONFIG, "train.clip.tokens: id %d is not among the model's %zu", row[i],
+                     shape->vocab);
+            if (row[i] > row[t->end[r]])
+                t->end[r] = (int32_t)i; /* the end token has the largest id, as in CLIP */
+        }
+        if ((size_t)t->end[r] <= sizes->n_ctx)
+            FAIL(ERR_CONFIG,
+                 "train.clip.tokens: prompt %zu ends at position %d, within its %zu "
+                 "context tokens",
+                 r, t->end[r], sizes->n_ctx);
+    }
+out:
+    return rc;
+}
+
+int head_plan_clip(struct head_place **out, const struct config *config,
+                   const struct head_place *metric)
+{
+    int rc = ERR_OK;
+    struct head_place *p = NULL;
+    const struct clip_shape *shape = &metric->bank->features->model.shape;
+    struct prompt_sizes sizes = {config->n_ctx, config->n_deep, config->deep_len};
+    TRY(MEM_NEW(p, 1));
+    p->variant = "mrad-clip";
+    p->bank = metric->bank;
+    p->metric = metric;
+    p->seed = metric->seed;
+    p->weights = config->weights;
+    p->text_tau = config->text_tau;
+    if (!shape->text_layers)
+        FAIL(ERR_CONFIG, "%s: has no text tower, which mrad-clip needs", config->weights);
+    set_options(&p->options, config);
+    p->options.epochs = config->clip_epochs;
+    p->options.lr = config->clip_lr;
+    TRY(config_stage_text(&p->options_text, config, IN_PROMPTS));
+    if (config->clip_init)
+        TRY(head_read_sizes(&sizes, "train.clip.init", config->clip_init));
+    p->form = head_form_clip(shape->text_width, shape->embed, &sizes);
+    if (config->clip_init)
+        TRY(head_read_init(&p->init, "train.clip.init", config->clip_init, &p->form));
+    TRY(find_tokens(&p->tokens, config, shape, &sizes));
+    if (config->clip_order)
+        TRY(head_read_order(p, "train.clip.order", config->clip_order));
+    TRY(finish_place(p, config));
 out:
     if (rc)
         head_place_free(&p);
@@ -84,6 +168,7 @@ void head_place_free(struct head_place **place)
         return;
     head_free(&(*place)->init);
     MEM_FREE((*place)->order);
+    MEM_FREE((*place)->tokens.ids);
     MEM_FREE((*place)->options_text);
     MEM_FREE((*place)->dir);
     MEM_FREE(*place);
@@ -213,7 +298,26 @@ out:
     return rc;
 }
 
-static int run_step(struct training *t, const struct head_place *place, struct ft_step *step,
+static int check_finite(const struct head *grad, double loss)
+{
+    int rc = ERR_OK;
+    if (!isfinite(loss))
+        FAIL(ERR_FORMAT, "the loss is not finite");
+    for (size_t i = 0; i < grad->form.n; i++)
+        for (size_t j = 0; j < grad->count[i]; j++)
+            if (!isfinite(grad->tensor[i][j]))
+                FAIL(ERR_FORMAT, "the gradient by %s is not finite", grad->form.name[i]);
+out:
+    return rc;
+}
+
+/* A variant's method and its state. */
+struct stepper {
+    const struct step_method *method;
+    void *state;
+};
+
+static int run_step(struct training *t, const struct head_place *place, struct stepper *step,
                     struct head *grad, int64_t *epoch_items)
 {
     int rc = ERR_OK;
@@ -221,7 +325,9 @@ static int run_step(struct training *t, const struct head_place *place, struct f
     double loss = 0;
     size_t n = batch_of(place, t->step, epoch_items, &item);
     struct str items = {0};
-    rc = ft_step_run(step, t->head, item, n, grad, &loss);
+    rc = step->method->run(step->state, t->head, item, n, grad, &loss);
+    if (!rc)
+        rc = check_finite(grad, loss);
     if (rc && rc != ERR_PEER) {
         for (size_t i = 0; i < n; i++)
             (void)str_addf(&items, " %lld", (long long)item[i]);
@@ -238,7 +344,7 @@ out:
     return rc;
 }
 
-static int run_steps(struct training *t, const struct head_place *place, struct ft_step *step,
+static int run_steps(struct training *t, const struct head_place *place, struct stepper *step,
                      struct head *grad, struct comm *comm)
 {
     int rc = ERR_OK;
@@ -278,23 +384,40 @@ out:
     return rc;
 }
 
+static int make_stepper(struct stepper *out, const struct head_place *place,
+                        const struct bank *bank, struct ops *ops, struct comm *comm)
+{
+    int rc = ERR_OK;
+    struct clip_step *clip = NULL;
+    struct ft_step *ft = NULL;
+    out->method = place->metric ? &clip_method : &ft_method;
+    if (place->metric)
+        TRY(clip_step_new(&clip, place, bank, ops, comm));
+    else
+        TRY(ft_step_new(&ft, place, bank, ops, comm));
+    out->state = clip ? (void *)clip : (void *)ft;
+out:
+    return rc;
+}
+
 int head_train(const struct head_place *place, const struct bank *bank, struct ops *ops,
                struct comm *comm)
 {
     int rc = ERR_OK;
     struct training *t = NULL;
     struct head *grad = NULL;
-    struct ft_step *step = NULL;
-    TRY_ALL(comm, training_new(&t, bank->width, bank->embed, place->n_steps));
-    TRY_ALL(comm, head_new(&grad, bank->width, bank->embed));
-    TRY_ALL(comm, ft_step_new(&step, place, bank, ops, comm));
+    struct stepper step = {0};
+    TRY_ALL(comm, training_new(&t, &place->form, place->n_steps));
+    TRY_ALL(comm, head_new(&grad, &place->form));
+    TRY_ALL(comm, make_stepper(&step, place, bank, ops, comm));
     TRY_ALL(comm, comm_rank(comm) == 0 ? begin(t, place) : ERR_OK);
     TRY(share(t, comm));
-    TRY(run_steps(t, place, step, grad, comm));
+    TRY(run_steps(t, place, &step, grad, comm));
     TRY_ALL(comm, comm_rank(comm) == 0 ? finish(t, place) : ERR_OK);
 out:
     training_free(&t);
     head_free(&grad);
-    ft_step_free(&step);
+    if (step.state)
+        step.method->free(&step.state);
     return rc;
 }

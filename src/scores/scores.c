@@ -20,6 +20,8 @@ struct retriever {
     struct ops *ops; /* borrowed */
     struct level image;
     struct level pixel;
+    struct prompter *prompter; /* mrad-clip: makes the map from what the metric retrieves */
+    struct head *prompts;      /* mrad-clip */
 };
 
 /* What a level is made of. */
@@ -32,8 +34,8 @@ struct source {
 
 static int pack_map(struct linear **out, struct ops *ops, const struct head *h, int which)
 {
-    const struct linear_spec spec = {.n_in = h->columns[which],
-                                     .n_out = h->rows[which],
+    const struct linear_spec spec = {.n_in = h->form.dim[which][1],
+                                     .n_out = h->form.dim[which][0],
                                      .weight = h->tensor[which],
                                      .bias = h->tensor[which + 1]};
     return linear_pack(ops, out, &spec);
@@ -46,7 +48,7 @@ static int project_keys(float **out, struct ops *ops, const struct source *s, co
     struct linear *map = NULL;
     float *x = NULL;
     float *y = NULL;
-    size_t embed = h->rows[s->wk];
+    size_t embed = h->form.dim[s->wk][0];
     TRY(pack_map(&map, ops, h, s->wk));
     TRY(ops_alloc(ops, &x, s->n * s->dim));
     TRY(ops_alloc(ops, &y, s->n * embed));
@@ -72,7 +74,7 @@ static int pack_level(struct level *out, struct ops *ops, const struct source *s
         TRY(pack_map(&out->query_map, ops, head, s->wq));
         TRY(project_keys(&projected, ops, s, head));
         spec.weight = projected;
-        spec.n_in = head->rows[s->wk];
+        spec.n_in = head->form.dim[s->wk][0];
     }
     TRY(MEM_NEW(host, s->n));
     for (size_t i = 0; i < s->n; i++)
@@ -86,11 +88,30 @@ out:
     return rc;
 }
 
+/* The metric a place's scores go through: its own for mrad-ft, the one below for mrad-clip. */
+static int open_metric(struct head **out, const struct head_place *place)
+{
+    *out = NULL;
+    return place ? head_open(out, place->metric ? place->metric : place) : ERR_OK;
+}
+
+static int open_prompts(struct retriever *r, const struct head_place *place)
+{
+    int rc = ERR_OK;
+    if (!place || !place->metric)
+        return ERR_OK;
+    TRY(head_open(&r->prompts, place));
+    TRY(prompter_new(&r->prompter, place, r->ops, 1, false));
+out:
+    return rc;
+}
+
 int retriever_new(struct retriever **out, struct ops *ops, const struct bank *bank,
-                  const struct head *head)
+                  const struct head_place *place)
 {
     int rc = ERR_OK;
     struct retriever *r = NULL;
+    struct head *head = NULL;
     const struct source image = {
         bank->image_keys, bank->image_labels, bank->n_image, bank->embed, FT_IQ, FT_IK};
     const struct source pixel = {
@@ -100,9 +121,12 @@ int retriever_new(struct retriever **out, struct ops *ops, const struct bank *ba
              bank->n_image, bank->n_pixel);
     TRY(MEM_NEW(r, 1));
     r->ops = ops;
+    TRY(open_metric(&head, place));
+    TRY(open_prompts(r, place));
     TRY(pack_level(&r->image, ops, &image, head));
     TRY(pack_level(&r->pixel, ops, &pixel, head));
 out:
+    head_free(&head);
     if (rc)
         retriever_free(&r);
     *out = r;
@@ -115,6 +139,8 @@ void retriever_free(struct retriever **retriever)
     if (!r)
         return;
     struct level *levels[] = {&r->image, &r->pixel};
+    prompter_free(&r->prompter);
+    head_free(&r->prompts);
     for (size_t i = 0; i < 2; i++) {
         linear_free(r->ops, &levels[i]->query_map);
         linear_free(r->ops, &levels[i]->keys);
@@ -237,7 +263,7 @@ float score_image(const struct score_options *o, float y_cls, const float *map, 
 
 /* Memory for one item at a time. */
 struct bench {
-    float *cls, *patch, *pooled, *mapped, *map, *scratch;
+    float *cls, *patch, *pooled, *mapped, *retrieved, *map, *scratch;
 };
 
 static int score_item(const struct score_place *p, struct feature_shard *s, size_t row,
@@ -259,6 +285,10 @@ static int score_item(const struct score_place *p, struct feature_shard *s, size
         TRY(ops_pool(r->ops, w->patch, grid, shape->width, w->pooled));
     TRY(ops_unit(r->ops, query, grid * grid, shape->width));
     TRY(search(r, &r->pixel, query, grid * grid, w->mapped, p->options.tau, mass));
+    if (r->prompter) {
+        memcpy(w->retrieved, mass, grid * grid * sizeof *mass);
+        TRY(prompter_map(r->prompter, r->prompts, query, w->retrieved, mass));
+    }
     TRY(score_map(r->ops, mass, grid, side, p->options.sigma, w->map));
     out->score[row] = score_image(&p->options, out->y_cls[row], w->map, side * side, w->scratch);
 out:
@@ -281,6 +311,7 @@ int scores_build_shard(const struct score_place *place, size_t shard, struct ret
     TRY(MEM_NEW(w.patch, n_patch * f->model.shape.width));
     TRY(MEM_NEW(w.pooled, n_patch * f->model.shape.width));
     TRY(MEM_NEW(w.mapped, n_patch * f->model.shape.embed));
+    TRY(MEM_NEW(w.retrieved, n_patch));
     TRY(MEM_NEW(w.map, n_px));
     TRY(MEM_NEW(w.scratch, n_px));
     for (size_t i = 0; i < s.n; i++) {
@@ -297,6 +328,7 @@ out:
     MEM_FREE(w.patch);
     MEM_FREE(w.pooled);
     MEM_FREE(w.mapped);
+    MEM_FREE(w.retrieved);
     MEM_FREE(w.map);
     MEM_FREE(w.scratch);
     MEM_FREE(path);

@@ -23,11 +23,11 @@
 struct retriever;
 
 /*
- * Pack a bank, seen through a head's metric when there is one (head NULL: MRAD-TF). Both may be freed
- * afterwards. ERR_SHAPE when the bank has no entries.
+ * Pack a bank, seen through the head of a place when there is one (NULL: MRAD-TF); for MRAD-CLIP also
+ * the text tower. The bank may be freed afterwards. ERR_SHAPE when the bank has no entries.
  */
 int retriever_new(struct retriever **out, struct ops *ops, const struct bank *bank,
-                  const struct head *head);
+                  const struct head_place *place);
 void retriever_free(struct retriever **retriever);
 
 /* Options of one cell, from the configuration. */
@@ -82,7 +82,7 @@ struct scores {
     size_t n_patch;   /* N */
     float *y_cls;     /* [n] image-level retrieval: mass on anomalous entries */
     float *score;     /* [n] */
-    float *mass;      /* [n, N] patch-level mass on anomalous entries */
+    float *mass;      /* [n, N] patch-level mass on anomalous entries; mrad-clip: text map */
     uint8_t *skipped; /* [n] */
 };
 

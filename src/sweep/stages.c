@@ -144,13 +144,11 @@ static int load_retriever(struct sweep *s, size_t member, size_t trainee)
 {
     int rc = ERR_OK;
     struct member *m = &s->member[member];
-    struct head *head = NULL;
+    const struct head_place *head = trainee == NO_HEAD ? NULL : s->trainee[trainee].place;
     if (s->retriever && s->retriever_of[0] == member && s->retriever_of[1] == trainee)
         return ERR_OK;
     retriever_free(&s->retriever);
     TRY(need_bank(s, m));
-    if (trainee != NO_HEAD)
-        TRY(head_open(&head, s->trainee[trainee].place));
     rc = retriever_new(&s->retriever, s->ops, m->bank, head);
     if (rc)
         err_prefix("data set %s: ", m->entry->name);
@@ -158,7 +156,6 @@ static int load_retriever(struct sweep *s, size_t member, size_t trainee)
     s->retriever_of[0] = member;
     s->retriever_of[1] = trainee;
 out:
-    head_free(&head);
     return rc;
 }
 

@@ -26,6 +26,7 @@ enum sweep_goal {
     SWEEP_FEATURES, /* features of all data sets of the configuration */
     SWEEP_BANKS,    /* and banks of all of them */
     SWEEP_HEADS,    /* and MRAD-FT heads of all of them, for every seed */
+    SWEEP_PROMPTS,  /* and MRAD-CLIP heads on top of these */
     SWEEP_ALL,      /* every cell of the pairs */
 };
 

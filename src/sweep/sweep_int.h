@@ -21,10 +21,11 @@ struct member {
     uint8_t wants_features, wants_bank;
 };
 
-/* One head to train: of a data set's bank, with a seed. */
+/* One head to train: of a data set's bank, with a seed; the metric of MRAD-FT, or prompts on it. */
 struct trainee {
     size_t member;
     size_t seed;
+    size_t metric; /* trainee that prompts build on, listed before; NO_HEAD for a metric */
     struct head_place *place;
     uint8_t wants_head;
 };

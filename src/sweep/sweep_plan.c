@@ -91,23 +91,32 @@ out:
     return rc;
 }
 
+enum { N_VARIANTS = 3 };
+static const char *const variants[N_VARIANTS] = {"mrad-tf", "mrad-ft", "mrad-clip"};
+
 static int check_variants(const struct config *c)
 {
     int rc = ERR_OK;
-    for (size_t i = 0; i < c->n_variants; i++)
-        if (strcmp(c->variant[i], "mrad-tf") != 0 && strcmp(c->variant[i], "mrad-ft") != 0)
-            FAIL(ERR_CONFIG, "variants: no variant \"%s\"; known: mrad-tf, mrad-ft", c->variant[i]);
+    for (size_t i = 0; i < c->n_variants; i++) {
+        bool is_known = false;
+        for (size_t k = 0; k < N_VARIANTS; k++)
+            is_known = is_known || strcmp(c->variant[i], variants[k]) == 0;
+        if (!is_known)
+            FAIL(ERR_CONFIG, "variants: no variant \"%s\"; known: mrad-tf, mrad-ft, mrad-clip",
+                 c->variant[i]);
+    }
 out:
     return rc;
 }
 
-/* The trainee for a data set and seed; it is added when it is not there yet. */
-static size_t trainee_of(struct sweep *s, size_t member, size_t seed)
+/* The trainee for a data set, seed and metric; it is added when it is not there yet. */
+static size_t trainee_of(struct sweep *s, size_t member, size_t seed, size_t metric)
 {
     for (size_t i = 0; i < s->n_trainees; i++)
-        if (s->trainee[i].member == member && s->trainee[i].seed == seed)
+        if (s->trainee[i].member == member && s->trainee[i].seed == seed &&
+            s->trainee[i].metric == metric)
             return i;
-    s->trainee[s->n_trainees] = (struct trainee){.member = member, .seed = seed};
+    s->trainee[s->n_trainees] = (struct trainee){.member = member, .seed = seed, .metric = metric};
     return s->n_trainees++;
 }
 
@@ -118,7 +127,9 @@ static void add_cell(struct sweep *s, const char *variant, const struct ends *en
     cell->train = member_of(s, ends->train);
     cell->test = member_of(s, ends->test);
     if (strcmp(variant, "mrad-tf") != 0)
-        cell->trainee = trainee_of(s, cell->train, seed);
+        cell->trainee = trainee_of(s, cell->train, seed, NO_HEAD);
+    if (strcmp(variant, "mrad-clip") == 0)
+        cell->trainee = trainee_of(s, cell->train, seed, cell->trainee);
 }
 
 static int make_cells(struct sweep *s)
@@ -134,7 +145,7 @@ static int make_cells(struct sweep *s)
     if (n == 0)
         FAIL(ERR_CONFIG, "pairs: nothing to do: %zu data sets give no pair", c->n_datasets);
     TRY(MEM_NEW(s->cell, n * c->n_variants * c->n_seeds));
-    TRY(MEM_NEW(s->trainee, c->n_datasets * c->n_seeds));
+    TRY(MEM_NEW(s->trainee, 2 * c->n_datasets * c->n_seeds));
     for (size_t v = 0; v < c->n_variants; v++)
         for (size_t i = 0; i < n; i++)
             for (size_t k = 0; k < c->n_seeds; k++)
@@ -144,16 +155,29 @@ out:
     return rc;
 }
 
+/* Are heads of all members a goal of their own? */
+static bool wants_heads(const struct sweep *s)
+{
+    return s->goal == SWEEP_HEADS || s->goal == SWEEP_PROMPTS;
+}
+
+static void want_heads(struct sweep *s, size_t member, size_t seed)
+{
+    size_t metric = trainee_of(s, member, seed, NO_HEAD);
+    if (s->goal == SWEEP_PROMPTS)
+        (void)trainee_of(s, member, seed, metric);
+}
+
 /* Without cells: every data set, and a trainee for each seed where heads are the goal. */
 static int make_members(struct sweep *s)
 {
     int rc = ERR_OK;
     const struct config *c = s->config;
-    TRY(MEM_NEW(s->trainee, c->n_datasets * c->n_seeds));
+    TRY(MEM_NEW(s->trainee, 2 * c->n_datasets * c->n_seeds));
     for (size_t i = 0; i < c->n_datasets; i++) {
         size_t member = member_of(s, &c->dataset[i]);
-        for (size_t k = 0; s->goal == SWEEP_HEADS && k < c->n_seeds; k++)
-            (void)trainee_of(s, member, c->seed[k]);
+        for (size_t k = 0; wants_heads(s) && k < c->n_seeds; k++)
+            want_heads(s, member, c->seed[k]);
     }
 out:
     return rc;
@@ -181,7 +205,14 @@ out:
 /* Are banks of all members a goal of their own? */
 static bool wants_banks(const struct sweep *s)
 {
-    return s->goal == SWEEP_BANKS || s->goal == SWEEP_HEADS;
+    return s->goal == SWEEP_BANKS || wants_heads(s);
+}
+
+static int plan_head(struct sweep *s, struct trainee *t)
+{
+    if (t->metric != NO_HEAD)
+        return head_plan_clip(&t->place, s->config, s->trainee[t->metric].place);
+    return head_plan_ft(&t->place, s->config, s->member[t->member].bank_place, t->seed);
 }
 
 static int load_members(struct sweep *s)
@@ -201,8 +232,7 @@ static int load_members(struct sweep *s)
     for (size_t i = 0; wants_banks(s) && i < s->n_members; i++)
         TRY(bank_plan(&s->member[i].bank_place, s->config, s->member[i].features));
     for (size_t i = 0; i < s->n_trainees; i++)
-        TRY_ALL(s->comm, head_plan(&s->trainee[i].place, s->config,
-                                   s->member[s->trainee[i].member].bank_place, s->trainee[i].seed));
+        TRY_ALL(s->comm, plan_head(s, &s->trainee[i]));
 out:
     return rc;
 }
@@ -244,6 +274,19 @@ static bool is_scored_earlier(const struct sweep *s, const struct cell *cell)
     return false;
 }
 
+/* A head that is missing, and the metric below it that is; training reads the features. */
+static void want_head(struct sweep *s, size_t trainee)
+{
+    struct trainee *t = &s->trainee[trainee];
+    if (head_exists(t->place))
+        return;
+    t->wants_head = 1;
+    s->member[t->member].wants_features = 1;
+    s->member[t->member].wants_bank = 1;
+    if (t->metric != NO_HEAD)
+        want_head(s, t->metric);
+}
+
 static void want_for_cell(struct sweep *s, struct cell *cell)
 {
     struct member *train = &s->member[cell->train];
@@ -260,10 +303,8 @@ static void want_for_cell(struct sweep *s, struct cell *cell)
     if (!cell->wants_scores)
         return;
     train->wants_bank = 1;
-    if (cell->trainee != NO_HEAD && !head_exists(s->trainee[cell->trainee].place)) {
-        s->trainee[cell->trainee].wants_head = 1;
-        train->wants_features = 1;
-    }
+    if (cell->trainee != NO_HEAD)
+        want_head(s, cell->trainee);
 }
 
 /* On rank 0; the others learn it in share_wants. A whole bank needs no features. */
@@ -271,11 +312,8 @@ static void find_wants(struct sweep *s)
 {
     for (size_t i = 0; i < s->n_cells; i++)
         want_for_cell(s, &s->cell[i]);
-    for (size_t i = 0; s->goal == SWEEP_HEADS && i < s->n_trainees; i++)
-        if (!head_exists(s->trainee[i].place)) {
-            s->trainee[i].wants_head = 1;
-            s->member[s->trainee[i].member].wants_features = 1;
-        }
+    for (size_t i = 0; wants_heads(s) && i < s->n_trainees; i++)
+        want_head(s, i);
     for (size_t i = 0; i < s->n_members; i++) {
         struct member *m = &s->member[i];
         if (wants_banks(s))

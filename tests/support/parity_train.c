@@ -91,11 +91,9 @@ static void compare_results(const struct parity *p, const struct config *c,
                             const struct head_place *place)
 {
     struct parity trained = *p;
-    struct head *head = NULL;
     struct retriever *retriever = NULL;
-    CHECK_OK(head_open(&head, place));
     CHECK_OK(scores_plan(&trained.score_place, c, p->bank_place, place, p->features[1]));
-    CHECK_OK(retriever_new(&retriever, p->bench.ops, p->bank, head));
+    CHECK_OK(retriever_new(&retriever, p->bench.ops, p->bank, place));
     for (size_t s = 0; s < p->features[1]->n_shards; s++)
         CHECK_OK(scores_build_shard(trained.score_place, s, retriever));
     CHECK_OK(scores_join(trained.score_place));
@@ -104,7 +102,6 @@ static void compare_results(const struct parity *p, const struct config *c,
     scores_free(&trained.scores);
     score_place_free(&trained.score_place);
     retriever_free(&retriever);
-    head_free(&head);
 }
 
 void ft_training_equals_the_golden(void **state)
@@ -114,7 +111,7 @@ void ft_training_equals_the_golden(void **state)
     struct head_place *place = NULL;
     struct h5 *f = NULL;
     char *path = NULL;
-    CHECK_OK(head_plan(&place, c, p->bank_place, 111));
+    CHECK_OK(head_plan_ft(&place, c, p->bank_place, 111));
     CHECK_OK(head_train(place, p->bank, p->bench.ops, p->comm));
     CHECK_OK(head_path(&path, place));
     CHECK_OK(h5_open(&f, path));

@@ -1,0 +1,252 @@
+/*
+ * clip_step.c - one step of MRAD-CLIP: loss and gradient of a batch.
+ *
+ * Ranks share the items of a batch for what is done per image (retrieval by the frozen metric, priors,
+ * text map and its losses) and gather small results; the text tower runs over the whole batch on every
+ * rank, so that its products have the same sizes, and hence the same bits, for any number of ranks.
+ * The metric is frozen, so an item's prior is computed once.
+ */
+#include "base/err.h"
+#include "base/mem.h"
+#include "head/core_int.h"
+#include "head/head_int.h"
+
+#include <string.h>
+
+/* An item of this rank during one step. */
+struct slot {
+    float *projected; /* [N, E] unit patches in the joint embedding */
+    uint8_t *mask;    /* [S, S] */
+};
+
+struct clip_step {
+    const struct head_place *place; /* borrowed */
+    struct ops *ops;                /* borrowed */
+    struct comm *comm;              /* borrowed */
+    struct ft_step *metric_step;
+    struct head *metric; /* frozen */
+    struct prompter *prompter;
+    size_t n_patch, grid, side, embed;
+    size_t most;       /* items in a batch */
+    struct slot *slot; /* [slots of this rank] */
+    size_t n_slots;
+    float *prior;       /* [n_items, 2, E] */
+    uint8_t *has_prior; /* [n_items] on this rank */
+    float *priors;      /* [batch, 2, E] */
+    float *text;        /* [batch, 2, E] */
+    float *grad_text;   /* [batch, 2, E] */
+    float *round;       /* [size, 2, E] */
+    float *logit, *y, *map, *grad_map;
+    double *grad_y;
+    struct core_tap *tap;
+};
+
+static int core_multiply(void *context, const struct core_product *p)
+{
+    return ops_product(context, &(struct product){.m = p->m,
+                                                  .n = p->n,
+                                                  .k = p->k,
+                                                  .a = p->a,
+                                                  .b = p->b,
+                                                  .c = p->c,
+                                                  .lda = p->lda,
+                                                  .ldb = p->ldb,
+                                                  .ldc = p->ldc,
+                                                  .a_turned = p->a_turned != 0,
+                                                  .b_turned = p->b_turned != 0,
+                                                  .adds = p->adds != 0});
+}
+
+static int make_slots(struct clip_step *s)
+{
+    int rc = ERR_OK;
+    size_t size = (size_t)comm_size(s->comm);
+    s->n_slots = (s->most + size - 1) / size;
+    TRY(MEM_NEW(s->slot, s->n_slots));
+    for (size_t i = 0; i < s->n_slots; i++) {
+        TRY(MEM_NEW(s->slot[i].projected, s->n_patch * s->embed));
+        TRY(MEM_NEW(s->slot[i].mask, s->side * s->side));
+    }
+out:
+    return rc;
+}
+
+static int make_room(struct clip_step *s)
+{
+    int rc = ERR_OK;
+    size_t pair = 2 * s->embed;
+    size_t n_items = s->place->bank->features->manifest->n_items;
+    TRY(make_slots(s));
+    TRY(MEM_NEW(s->prior, n_items * pair));
+    TRY(MEM_NEW(s->has_prior, n_items));
+    TRY(MEM_NEW(s->priors, s->most * pair));
+    TRY(MEM_NEW(s->text, s->most * pair));
+    TRY(MEM_NEW(s->grad_text, s->most * pair));
+    TRY(MEM_NEW(s->round, (size_t)comm_size(s->comm) * pair));
+    TRY(MEM_NEW(s->logit, 2 * s->n_patch));
+    TRY(MEM_NEW(s->y, s->n_patch));
+    TRY(MEM_NEW(s->grad_y, s->n_patch));
+    TRY(MEM_NEW(s->map, s->side * s->side));
+    TRY(MEM_NEW(s->grad_map, s->side * s->side));
+    TRY(MEM_NEW(s->tap, s->side));
+    core_taps(s->tap, s->grid, s->side);
+out:
+    return rc;
+}
+
+static void clip_step_free(struct clip_step **step)
+{
+    struct clip_step *s = *step;
+    if (!s)
+        return;
+    void *arrays[] = {s->prior, s->has_prior, s->priors, s->text,   s->grad_text, s->round,
+                      s->logit, s->y,         s->map,    s->grad_y, s->grad_map,  s->tap};
+    ft_step_free(&s->metric_step);
+    head_free(&s->metric);
+    prompter_free(&s->prompter);
+    for (size_t i = 0; s->slot && i < s->n_slots; i++) {
+        MEM_FREE(s->slot[i].projected);
+        MEM_FREE(s->slot[i].mask);
+    }
+    MEM_FREE(s->slot);
+    for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++)
+        mem_release(arrays[i]);
+    MEM_FREE(*step);
+}
+
+int clip_step_new(struct clip_step **out, const struct head_place *place, const struct bank *bank,
+                  struct ops *ops, struct comm *comm)
+{
+    int rc = ERR_OK;
+    struct clip_step *s = NULL;
+    const struct features *f = place->bank->features;
+    TRY(MEM_NEW(s, 1));
+    s->place = place;
+    s->ops = ops;
+    s->comm = comm;
+    s->grid = f->grid;
+    s->n_patch = f->grid * f->grid;
+    s->side = f->image_size;
+    s->embed = bank->embed;
+    s->most = place->order ? place->order_batch : place->options.batch;
+    TRY(head_open(&s->metric, place->metric));
+    TRY(ft_step_new(&s->metric_step, place->metric, bank, ops, comm));
+    TRY(ft_step_project(s->metric_step, s->metric));
+    TRY(prompter_new(&s->prompter, place, ops, s->most, true));
+    TRY(make_room(s));
+out:
+    if (rc)
+        clip_step_free(&s);
+    *out = s;
+    return rc;
+}
+
+/* Load an item into a slot; its prior is computed the first time. */
+static int load_item(struct clip_step *s, struct slot *slot, size_t item)
+{
+    int rc = ERR_OK;
+    const float *mass;
+    const struct sample *sample;
+    TRY(ft_step_masses(s->metric_step, s->metric, item, &mass, &sample));
+    TRY(prompter_project(s->prompter, sample->query, slot->projected));
+    memcpy(slot->mask, sample->mask, s->side * s->side);
+    if (!s->has_prior[item])
+        prompter_prior(s->prompter, slot->projected, mass, s->prior + item * 2 * s->embed);
+    s->has_prior[item] = 1;
+out:
+    return rc;
+}
+
+/* Losses of one item's map, focal and dice of both channels; gradient by the text features. */
+static int run_item(struct clip_step *s, const struct slot *slot, const float *text, double scale,
+                    float *grad_text, double *loss)
+{
+    int rc = ERR_OK;
+    size_t n = s->side * s->side;
+    const size_t size[2] = {s->n_patch, s->embed};
+    TRY(core_text_map(s->ops, slot->projected, text, size, s->place->text_tau, s->logit, s->y));
+    core_upsample(s->y, s->tap, s->grid, s->side, s->map);
+    memset(s->grad_map, 0, n * sizeof(float));
+    *loss = core_focal(s->map, slot->mask, n, scale / (double)n, s->grad_map);
+    *loss += core_dice(s->map, slot->mask, n, 0, scale, s->grad_map);
+    *loss += core_dice(s->map, slot->mask, n, 1, scale, s->grad_map);
+    core_upsample_grad(s->grad_map, s->tap, s->grid, s->side, s->grad_y);
+    TRY(core_text_map_grad(s->ops, slot->projected, size, s->place->text_tau, s->y, s->grad_y,
+                           grad_text));
+out:
+    return rc;
+}
+
+/* Load this rank's items and gather the priors of the whole batch in item order. */
+static int gather_priors(struct clip_step *s, const int64_t *item, size_t n)
+{
+    int rc = ERR_OK;
+    size_t size = (size_t)comm_size(s->comm);
+    size_t rank = (size_t)comm_rank(s->comm);
+    size_t pair = 2 * s->embed;
+    for (size_t first = 0; first < n; first += size) {
+        size_t count = n - first < size ? n - first : size;
+        const float *mine = s->round;
+        if (first + rank < n) {
+            size_t id = (size_t)item[first + rank];
+            rc = load_item(s, &s->slot[first / size], id);
+            mine = s->prior + id * pair;
+        }
+        TRY_ALL(s->comm, rc);
+        TRY(gather_round(s->comm, mine, pair * sizeof(float), count, s->priors + first * pair));
+    }
+out:
+    return rc;
+}
+
+/* Losses of all items; gradients by the text features of the whole batch, on every rank. */
+static int run_items(struct clip_step *s, size_t n, double *loss)
+{
+    int rc = ERR_OK;
+    size_t size = (size_t)comm_size(s->comm);
+    size_t rank = (size_t)comm_rank(s->comm);
+    size_t pair = 2 * s->embed;
+    double *losses = NULL;
+    float *mine = NULL;
+    TRY(MEM_NEW(losses, size));
+    TRY(MEM_NEW(mine, pair));
+    for (size_t first = 0; first < n; first += size) {
+        size_t count = n - first < size ? n - first : size;
+        double own = 0;
+        if (first + rank < n)
+            rc = run_item(s, &s->slot[first / size], s->text + (first + rank) * pair,
+                          1.0 / (double)n, mine, &own);
+        TRY_ALL(s->comm, rc);
+        TRY(gather_round(s->comm, mine, pair * sizeof(float), count, s->grad_text + first * pair));
+        TRY(comm_allgather(s->comm, &own, sizeof own, losses));
+        for (size_t r = 0; r < size; r++)
+            *loss += losses[r];
+    }
+out:
+    MEM_FREE(losses);
+    MEM_FREE(mine);
+    return rc;
+}
+
+static int clip_step_run(void *state, const struct head *head, const int64_t *item, size_t n,
+                         struct head *grad, double *loss)
+{
+    int rc = ERR_OK;
+    struct clip_step *s = state;
+    *loss = 0;
+    TRY(gather_priors(s, item, n));
+    TRY(prompter_text(s->prompter, head, s->priors, n, s->text));
+    TRY(run_items(s, n, loss));
+    TRY(prompter_grad(s->prompter, s->priors, s->grad_text, n, grad));
+out:
+    return rc;
+}
+
+static void free_state(void **state)
+{
+    struct clip_step *s = *state;
+    clip_step_free(&s);
+    *state = NULL;
+}
+
+const struct step_method clip_method = {.free = free_state, .run = clip_step_run};
