@@ -60,6 +60,16 @@ out:
     return rc;
 }
 
+/* printf and puts may only have filled a buffer. */
+static int flush_stdout(void)
+{
+    int rc = ERR_OK;
+    if (fflush(stdout) == EOF || ferror(stdout))
+        FAIL(ERR_IO, "cannot write to standard output");
+out:
+    return rc;
+}
+
 static int help_verb(const struct verb *v)
 {
     int rc = ERR_OK;
@@ -72,26 +82,34 @@ out:
     return rc;
 }
 
-static int help(const char *topic)
+static int print_verbs(void)
 {
-    int rc = ERR_OK;
-    char *text = NULL;
-    if (topic && strcmp(topic, "config") == 0) {
-        TRY(config_help(&text));
-        (void)printf("Configuration keys, in job files as nested objects, with --set as "
-                     "KEY=VALUE:\n\n%s",
-                     text);
-        goto out;
-    }
-    if (topic) {
-        const struct verb *v = find_verb(topic);
-        TRY(v ? help_verb(v) : unknown_verb(topic));
-        goto out;
-    }
     (void)fputs(intro, stdout);
     for (size_t i = 0; i < N_VERBS; i++)
         (void)printf("  %-9s %-28s %s\n", verbs[i].name, verbs[i].operands, verbs[i].help);
     (void)fputs(outro, stdout);
+    return flush_stdout();
+}
+
+static int help(int n_topics, char **topics)
+{
+    int rc = ERR_OK;
+    char *text = NULL;
+    const char *topic = n_topics > 0 ? topics[0] : NULL;
+    if (n_topics > 1)
+        FAIL(ERR_USAGE, "help: wanted at most one verb, or config, got %d operands", n_topics);
+    if (!topic)
+        return print_verbs();
+    if (strcmp(topic, "config") == 0) {
+        TRY(config_help(&text));
+        (void)printf("Configuration keys, in job files as nested objects, with --set as "
+                     "KEY=VALUE:\n\n%s",
+                     text);
+    } else {
+        const struct verb *v = find_verb(topic);
+        TRY(v ? help_verb(v) : unknown_verb(topic));
+    }
+    TRY(flush_stdout());
 out:
     MEM_FREE(text);
     return rc;
@@ -104,6 +122,7 @@ static int run_verb(const struct verb *v, int argc, char **argv)
     TRY(args_parse(&args, v->name, argc, argv));
     if (args.help) {
         TRY(help_verb(v));
+        TRY(flush_stdout());
         goto out;
     }
     TRY(v->needs == RANKS ? comm_start(&args.comm) : comm_solo(&args.comm));
@@ -113,8 +132,7 @@ static int run_verb(const struct verb *v, int argc, char **argv)
                              : LOG_INFO);
     stop_watch();
     TRY(v->run(&args));
-    if (fflush(stdout) == EOF || ferror(stdout))
-        FAIL(ERR_IO, "cannot write to standard output");
+    TRY(flush_stdout());
 out:
     if (rc && rc != ERR_PEER) /* the rank that failed tells why */
         log_error();
@@ -130,10 +148,10 @@ int cmd_main(int argc, char **argv)
     const char *name = argc > 1 ? argv[1] : NULL;
     if (!name || strcmp(name, "help") == 0 || strcmp(name, "--help") == 0 ||
         strcmp(name, "-h") == 0) {
-        rc = help(argc > 2 ? argv[2] : NULL);
+        rc = help(argc - 2, argv + 2);
         if (rc)
             log_error();
-        return name ? err_exit_status(rc) : err_exit_status(ERR_USAGE);
+        return err_exit_status(rc);
     }
     if (strcmp(name, "--version") == 0)
         name = "version";
