@@ -102,21 +102,13 @@ static int show_results(const struct args *a, struct sweep *sweep)
     int rc = ERR_OK;
     struct results r = {0};
     char *text = NULL;
-    char *remarks = NULL;
     if (comm_rank(a->comm) != 0)
         return ERR_OK;
     TRY(sweep_results(sweep, &r));
     if (a->out)
         TRY(results_write(&r, a->out));
-    if (a->json) {
-        TRY(results_json(&text, &r));
-    } else {
-        TRY(results_table(&text, &r, true));
-        TRY(results_remarks(&remarks, &r));
-    }
+    TRY(a->json ? results_json(&text, &r) : results_text(&text, &r, true));
     TRY(cmd_print(a, text));
-    if (remarks)
-        TRY(cmd_print(a, remarks));
     if (a->dump) {
         TRY(sweep_dump(sweep, a->dump));
         log_root("eval", "maps and scores: %s", a->dump);
@@ -124,7 +116,6 @@ static int show_results(const struct args *a, struct sweep *sweep)
 out:
     results_free(&r);
     MEM_FREE(text);
-    MEM_FREE(remarks);
     return rc;
 }
 

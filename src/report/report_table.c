@@ -165,15 +165,45 @@ out:
     return rc;
 }
 
-/* Was this reason already told for an earlier row of the same test set and metric? */
-static bool is_told(const struct results *r, size_t row, int m)
+static bool same_reason(const struct row *a, const struct row *b, int m)
 {
+    return a->why[m] && b->why[m] && strcmp(a->why[m], b->why[m]) == 0;
+}
+
+static bool same_class(const struct row *a, const struct row *b)
+{
+    return strcmp(a->test, b->test) == 0 && strcmp(a->class_name, b->class_name) == 0;
+}
+
+/* Do all rows of this test class lack the metric for the same reason, whatever the bank? */
+static bool is_common(const struct results *r, const struct row *row, int m)
+{
+    for (size_t i = 0; i < r->n_rows; i++)
+        if (same_class(&r->row[i], row) && !same_reason(&r->row[i], row, m))
+            return false;
+    return true;
+}
+
+/* Was this told for an earlier row: of any bank, or of the same one? */
+static bool is_told(const struct results *r, size_t row, int m, bool any_bank)
+{
+    const struct row *this = &r->row[row];
     for (size_t i = 0; i < row; i++)
-        if (r->row[i].why[m] && strcmp(r->row[i].test, r->row[row].test) == 0 &&
-            strcmp(r->row[i].class_name, r->row[row].class_name) == 0 &&
-            strcmp(r->row[i].why[m], r->row[row].why[m]) == 0)
+        if (same_class(&r->row[i], this) && same_reason(&r->row[i], this, m) &&
+            (any_bank || strcmp(r->row[i].train, this->train) == 0))
             return true;
     return false;
+}
+
+static int add_reason(struct str *s, const struct results *r, size_t i, int m)
+{
+    const struct row *row = &r->row[i];
+    bool any_bank = is_common(r, row, m);
+    if (is_told(r, i, m, any_bank))
+        return ERR_OK;
+    return str_addf(s, "- %s%s%s/%s: no %s: %s\n", any_bank ? "" : row->train,
+                    any_bank ? "" : " -> ", row->test, row->class_name,
+                    metric_info((enum metric)m)->title, row->why[m]);
 }
 
 int results_remarks(char **out, const struct results *r)
@@ -182,12 +212,9 @@ int results_remarks(char **out, const struct results *r)
     struct str s = {0};
     TRY(str_add(&s, ""));
     for (size_t i = 0; i < r->n_rows; i++)
-        for (int m = 0; m < METRIC_COUNT; m++) {
-            const struct row *row = &r->row[i];
-            if (row->why[m] && !is_told(r, i, m))
-                TRY(str_addf(&s, "- %s/%s: no %s: %s\n", row->test, row->class_name,
-                             metric_info((enum metric)m)->title, row->why[m]));
-        }
+        for (int m = 0; m < METRIC_COUNT; m++)
+            if (r->row[i].why[m])
+                TRY(add_reason(&s, r, i, m));
     for (size_t i = 0; i < r->n_skipped; i++)
         TRY(str_addf(&s, "- %s, item %zu (%s) skipped: %s\n", r->skipped[i].dataset,
                      r->skipped[i].item, r->skipped[i].image, r->skipped[i].why));
@@ -197,6 +224,20 @@ int results_remarks(char **out, const struct results *r)
     s.text = NULL;
 out:
     str_free(&s);
+    return rc;
+}
+
+int results_text(char **out, const struct results *r, bool with_classes)
+{
+    int rc = ERR_OK;
+    char *table = NULL;
+    char *remarks = NULL;
+    TRY(results_table(&table, r, with_classes));
+    TRY(results_remarks(&remarks, r));
+    TRY(str_make(out, "%s%s%s", table, remarks[0] ? "\n" : "", remarks));
+out:
+    MEM_FREE(table);
+    MEM_FREE(remarks);
     return rc;
 }
 
