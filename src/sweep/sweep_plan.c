@@ -356,13 +356,13 @@ static int describe_cell(struct str *s, const struct sweep *sweep, const struct 
     size_t missing = 0;
     for (size_t c = 0; c < n; c++)
         missing += sweep->wants_row[cell->first_row + c];
-    TRY(str_addf(s, "cell      %s  %s -> %s  scores %s, %zu of %zu rows there\n          %s\n",
+    TRY(str_addf(s, "cell      %s  %s -> %s  scores %s, %zu of %zu rows there%s\n          %s\n",
                  cell->variant, sweep->member[cell->train].entry->name,
                  sweep->member[cell->test].entry->name,
                  cell->wants_scores ? "to make"
                  : missing          ? "there"
                                     : "not needed",
-                 n - missing, n, cell->row_dir));
+                 n - missing, n, missing ? ": to make" : "", cell->row_dir));
 out:
     return rc;
 }
