@@ -8,8 +8,10 @@
 #include "tensor/h5_int.h"
 #include "version.h"
 
+#include <errno.h>
 #include <hdf5.h>
 #include <string.h>
+#include <unistd.h>
 
 static herr_t keep_innermost(unsigned n, const H5E_error2_t *e, void *payload)
 {
@@ -91,7 +93,8 @@ int h5_open(struct h5 **out, const char *path)
     struct h5 *f = NULL;
     TRY(file_new(&f, path));
     if (!path_is_file(path))
-        FAIL(ERR_IO, "cannot open %s: no such file", path);
+        FAIL(ERR_IO, "cannot open %s: %s", path,
+             access(path, F_OK) ? strerror(errno) : "it is no file");
     f->id = H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT);
     if (f->id < 0)
         FAIL(ERR_FORMAT, "%s: not a readable HDF5 file (%s)", path, h5_reason(why, sizeof why));
