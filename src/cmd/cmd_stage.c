@@ -5,9 +5,12 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "cmd/cmd.h"
+#include "config/json.h"
 #include "par/cores.h"
 #include "report/report.h"
 #include "sweep/sweep.h"
+
+#include <cjson/cJSON.h>
 
 static int read_config(const struct args *a, struct config **out)
 {
@@ -80,19 +83,21 @@ int cmd_bank(struct args *a)
 static int choose_pair(struct args *a, struct config **out)
 {
     int rc = ERR_OK;
+    const char *const names[2] = {a->train, a->test};
+    cJSON *pair = NULL;
     char *text = NULL;
-    char **set = a->set;
     if (!a->train || !a->test)
         FAIL(ERR_USAGE, "eval: wants --train NAME and --test NAME");
-    TRY(str_make(&text, "pairs=[[\"%s\", \"%s\"]]", a->train, a->test));
+    pair = cJSON_CreateStringArray(names, 2);
+    TRY(json_line(&text, pair)); /* names may hold quotes */
     TRY(MEM_GROW(a->set, &a->set_cap, a->n_set + 1));
-    set = a->set;
-    set[a->n_set++] = text;
-    text = NULL;
+    TRY(str_make(&a->set[a->n_set], "pairs=[%s]", text));
+    a->n_set++;
     TRY(read_config(a, out));
     if ((*out)->n_variants != 1 || (*out)->n_seeds != 1)
         FAIL(ERR_CONFIG, "eval: one variant and one seed wanted; use sweep for more");
 out:
+    json_free(&pair);
     MEM_FREE(text);
     return rc;
 }
