@@ -7,20 +7,25 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { N_NAMES = 4, N_COLUMNS = N_NAMES + METRIC_COUNT, CELL = 64 };
+enum { N_NAMES = 4, N_COLUMNS = N_NAMES + METRIC_COUNT, CELL = 16 };
 
-/* A grid of short texts; column widths are found at the end. */
+struct line {
+    const char *name[N_NAMES];      /* borrowed, of any length */
+    char value[METRIC_COUNT][CELL]; /* a number or a title */
+};
+
+/* Lines of text; column widths are found at the end. */
 struct grid {
-    char (*cell)[N_COLUMNS][CELL]; /* [n] */
+    struct line *line; /* [n] */
     size_t n;
     size_t cap;
 };
 
-static int add_line(struct grid *g)
+static int add_line(struct grid *g, const char *const name[N_NAMES])
 {
     int rc = ERR_OK;
-    TRY(MEM_GROW(g->cell, &g->cap, g->n + 1));
-    g->n++;
+    TRY(MEM_GROW(g->line, &g->cap, g->n + 1));
+    memcpy((void *)g->line[g->n++].name, (const void *)name, N_NAMES * sizeof *name);
 out:
     return rc;
 }
@@ -29,11 +34,9 @@ static int add_head(struct grid *g)
 {
     static const char *const name[N_NAMES] = {"variant", "train", "test", "class"};
     int rc = ERR_OK;
-    TRY(add_line(g));
-    for (int i = 0; i < N_NAMES; i++)
-        (void)snprintf(g->cell[0][i], CELL, "%s", name[i]);
+    TRY(add_line(g, name));
     for (int m = 0; m < METRIC_COUNT; m++)
-        (void)snprintf(g->cell[0][N_NAMES + m], CELL, "%s", metric_info((enum metric)m)->title);
+        (void)snprintf(g->line[0].value[m], CELL, "%s", metric_info((enum metric)m)->title);
 out:
     return rc;
 }
@@ -49,13 +52,11 @@ static void put_value(char out[CELL], bool defined, double value)
 static int add_row(struct grid *g, const struct row *row)
 {
     int rc = ERR_OK;
-    const char *name[N_NAMES] = {row->variant, row->train, row->test,
-                                 row->class_name ? row->class_name : ""};
-    TRY(add_line(g));
-    for (int i = 0; i < N_NAMES; i++)
-        (void)snprintf(g->cell[g->n - 1][i], CELL, "%s", name[i]);
+    const char *const name[N_NAMES] = {row->variant, row->train, row->test,
+                                       row->class_name ? row->class_name : ""};
+    TRY(add_line(g, name));
     for (int m = 0; m < METRIC_COUNT; m++)
-        put_value(g->cell[g->n - 1][N_NAMES + m], row->defined[m], row->value[m]);
+        put_value(g->line[g->n - 1].value[m], row->defined[m], row->value[m]);
 out:
     return rc;
 }
@@ -64,9 +65,8 @@ out:
 static int add_overall(struct grid *g, const struct results *r, const char *variant)
 {
     int rc = ERR_OK;
-    TRY(add_line(g));
-    (void)snprintf(g->cell[g->n - 1][0], CELL, "%s", variant);
-    (void)snprintf(g->cell[g->n - 1][1], CELL, "mean");
+    const char *const name[N_NAMES] = {variant, "mean", "", ""};
+    TRY(add_line(g, name));
     for (int m = 0; m < METRIC_COUNT; m++) {
         double sum = 0;
         size_t count = 0;
@@ -75,10 +75,15 @@ static int add_overall(struct grid *g, const struct results *r, const char *vari
                 sum += r->mean[i].value[m];
                 count++;
             }
-        put_value(g->cell[g->n - 1][N_NAMES + m], count > 0, count ? sum / (double)count : 0);
+        put_value(g->line[g->n - 1].value[m], count > 0, count ? sum / (double)count : 0);
     }
 out:
     return rc;
+}
+
+static const char *cell_text(const struct line *line, size_t column)
+{
+    return column < N_NAMES ? line->name[column] : line->value[column - N_NAMES];
 }
 
 /* Width on the screen: bytes that do not continue a UTF-8 character. */
@@ -95,7 +100,7 @@ static int print_line(struct str *s, const struct grid *g, size_t line, const si
 {
     int rc = ERR_OK;
     for (size_t c = 0; c < N_COLUMNS; c++) {
-        const char *text = g->cell[line][c];
+        const char *text = cell_text(&g->line[line], c);
         int gap = (int)(width[c] - width_of(text));
         if (c == N_NAMES - 1 && !with_classes)
             continue;
@@ -132,7 +137,7 @@ static int print_grid(char **out, const struct grid *g, bool with_classes)
     size_t width[N_COLUMNS] = {0};
     for (size_t line = 0; line < g->n; line++)
         for (size_t c = 0; c < N_COLUMNS; c++) {
-            size_t w = width_of(g->cell[line][c]);
+            size_t w = width_of(cell_text(&g->line[line], c));
             width[c] = w > width[c] ? w : width[c];
         }
     for (size_t line = 0; line < g->n; line++) {
@@ -161,7 +166,7 @@ int results_table(char **out, const struct results *r, bool with_classes)
             TRY(add_overall(&g, r, row[i].variant));
     TRY(print_grid(out, &g, with_classes));
 out:
-    MEM_FREE(g.cell);
+    MEM_FREE(g.line);
     return rc;
 }
 
