@@ -7,8 +7,10 @@
 #include "base/str.h"
 #include "par/cores.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 enum needs { SOLO, RANKS };
 
@@ -141,11 +143,23 @@ out:
     return rc;
 }
 
+/*
+ * A standard stream that was closed would be the next file or socket that is opened, and text would go
+ * into it. Opened for the wrong direction, reading and writing it fails as it should.
+ */
+static void hold_streams(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) == -1)
+            (void)open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+}
+
 int cmd_main(int argc, char **argv)
 {
     int rc;
     const struct verb *v;
     const char *name = argc > 1 ? argv[1] : NULL;
+    hold_streams();
     if (!name || strcmp(name, "help") == 0 || strcmp(name, "--help") == 0 ||
         strcmp(name, "-h") == 0) {
         rc = help(argc - 2, argv + 2);
