@@ -58,6 +58,26 @@ run 0 sweep "$dir/job.json" --json
 cmp "$dir/out" "$dir/second/results.json" || fail "closed streams changed the results"
 listing "$dir/second store" | cut -d' ' -f1,2 | diff "$dir/names" - || fail "closed streams changed the store"
 
+mkdir "$dir/waits"
+mkfifo "$dir/waits/results.json"
+exec 9<>"$dir/waits/results.json"
+"$MRAD" report "$dir/waits" <&- >&- 2>&- 9>&- &
+pid=$!
+for ((i = 0; i < 500; i++)); do # until it reads
+    open=$(readlink "/proc/$pid"/fd/* || true)
+    if grep -qF "$dir/waits/results.json" <<<"$open"; then break; fi
+    sleep 0.02
+done
+for fd in 0 1 2; do
+    got=$(readlink "/proc/$pid/fd/$fd" || true)
+    [ "$got" = /dev/null ] || fail "a closed stream $fd became $got"
+done
+echo '{}' >&9
+exec 9>&-
+status=0
+wait "$pid" || status=$?
+[ "$status" = 1 ] || fail "report of an empty results.json with all streams closed: exit status $status, wanted 1"
+
 # progress: lines in a log, one line that moves on a terminal
 run 0 sweep "$dir/job.json" --store "$dir/third" --out "$dir/third run"
 err_has 'rows done in'
