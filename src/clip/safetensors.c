@@ -140,6 +140,8 @@ static int read_header(struct safetensors *s, size_t header_bytes)
     size_t cap;
     TRY(MEM_NEW(text, header_bytes + 1));
     memcpy(text, s->map.data + 8, header_bytes);
+    if (strlen(text) != header_bytes)
+        FAIL(ERR_FORMAT, "the header holds a zero byte, so it is not JSON");
     TRY(json_parse(&tree, text, "header"));
     if (!cJSON_IsObject(tree))
         FAIL(ERR_FORMAT, "the header is not a JSON object");

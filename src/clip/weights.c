@@ -280,6 +280,7 @@ static int infer_shape(struct weights *w)
     s->patch = t->dim[2];
     TRY(expect_shape(w, t, 4, (size_t[]){s->width, 3, s->patch, s->patch}));
     TRY(look(&t, w, "visual.positional_embedding", 2));
+    s->native_grid = 1; /* the class token alone is no model */
     while ((s->native_grid + 1) * (s->native_grid + 1) < t->dim[0])
         s->native_grid++;
     if (s->native_grid * s->native_grid + 1 != t->dim[0])

@@ -92,7 +92,16 @@ out:
 
 static int run_gemm(struct subject *s)
 {
-    return ops_gemm(s->ops, s->input, s->patch, 2048, 2048, 2048, s->mass);
+    enum { N = 2048 };
+    return ops_product(s->ops, &(struct product){.m = N,
+                                                 .n = N,
+                                                 .k = N,
+                                                 .a = s->input,
+                                                 .b = s->patch,
+                                                 .c = s->mass,
+                                                 .lda = N,
+                                                 .ldb = N,
+                                                 .ldc = N});
 }
 
 static int prepare_gemm(struct subject *s)

@@ -123,7 +123,9 @@ static int parse_value(cJSON **out, const struct field *f, const char *text)
 {
     int rc = ERR_OK;
     bool is_text = !f || f->kind == KIND_TEXT;
-    *out = is_text ? cJSON_CreateString(text) : cJSON_Parse(text);
+    *out = NULL;
+    if (!is_text && json_parse(out, text, "--set"))
+        err_clear();
     if (!*out)
         *out = cJSON_CreateString(text);
     if (!*out)

@@ -67,6 +67,10 @@ static int assign_text(char **slot, const struct field *f, const cJSON *value, c
 {
     int rc = ERR_OK;
     char found[48];
+    if (cJSON_IsNull(value) && !f->fallback) { /* as config_text writes an unset text */
+        MEM_FREE(*slot);
+        return ERR_OK;
+    }
     if (!cJSON_IsString(value) || !value->valuestring[0])
         FAIL(ERR_CONFIG, "%s: %s: found %s, wanted a text", from, f->key, describe(found, value));
     MEM_FREE(*slot);
@@ -183,12 +187,14 @@ int config_assign_pairs(struct config *c, const cJSON *value, const char *from)
         c->pairing = PAIRS_PROTOCOL;
     } else if (word && strcmp(word, "all") == 0) {
         c->pairing = PAIRS_ALL;
-    } else if (cJSON_IsArray(value)) {
+    } else if (cJSON_IsArray(value) && value->child) {
         c->pairing = PAIRS_LISTED;
         TRY(MEM_NEW(c->pair, (size_t)cJSON_GetArraySize(value) + 1));
         cJSON_ArrayForEach(one, value) TRY(assign_pair(c, one, from));
     } else {
-        FAIL(ERR_CONFIG, "%s: pairs: found %s, wanted \"protocol\", \"all\" or a list of pairs",
+        FAIL(ERR_CONFIG,
+             "%s: pairs: found %s, wanted \"protocol\", \"all\" or a list of pairs that is "
+             "not empty",
              from, describe(found, value));
     }
 out:

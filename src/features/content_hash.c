@@ -1,8 +1,9 @@
 /*
  * content_hash.c - what a data set's files hold, as hashes, without reading unchanged files again.
  *
- * The memory is a text file: "size mtime_ns hash path" per line, sorted by path. A file changed within
- * the last two seconds is not remembered: it could change again within the clock's resolution.
+ * The memory is a text file: "size mtime_ns hash path" per line, the images in item order, then
+ * the masks. A file changed within the last two seconds is not remembered: it could change again
+ * within the clock's resolution.
  */
 #include "base/err.h"
 #include "base/file.h"
@@ -78,7 +79,7 @@ out:
     return rc;
 }
 
-static int examine(struct finding *out, const struct memory *memory, const char *path)
+static int examine(struct finding *out, const struct memory *memory, const char *path, bool lenient)
 {
     int rc = ERR_OK;
     struct known key = {.path = path};
@@ -94,7 +95,13 @@ static int examine(struct finding *out, const struct memory *memory, const char 
         out->hash = hit->hash;
         return ERR_OK;
     }
-    TRY(hash_file(&out->hash, path));
+    rc = hash_file(&out->hash, path);
+    if (rc == ERR_IO && lenient) { /* there, but unreadable: as good as missing */
+        err_clear();
+        *out = (struct finding){.is_missing = 1};
+        return ERR_OK;
+    }
+    TRY(rc);
 out:
     return rc;
 }
@@ -113,13 +120,13 @@ out:
 
 /* This rank's files: every size-th. */
 static int examine_share(struct finding *mine, struct comm *comm, const struct memory *memory,
-                         char *const *path, size_t n)
+                         char *const *path, size_t n, bool lenient)
 {
     int rc = ERR_OK;
     size_t step = (size_t)comm_size(comm);
     for (size_t i = (size_t)comm_rank(comm), j = 0; i < n; i += step, j++)
         if (path[i][0])
-            TRY(examine(&mine[j], memory, path[i]));
+            TRY(examine(&mine[j], memory, path[i], lenient));
 out:
     return rc;
 }
@@ -174,7 +181,7 @@ int content_hashes(struct hash *out, struct comm *comm, const char *store, const
     TRY(str_make(&file, "%s/hashes/%s.txt", store, m->name));
     TRY(list_paths(path, m));
     TRY(recall(&memory, file));
-    TRY_ALL(comm, examine_share(mine, comm, &memory, path, n));
+    TRY_ALL(comm, examine_share(mine, comm, &memory, path, n, lenient));
     TRY(comm_allgather(comm, mine, share * sizeof *mine, dealt));
     for (size_t i = 0; i < n; i++)
         found[i] = dealt[i % size * share + i / size];

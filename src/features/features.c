@@ -9,6 +9,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static const enum dtype stored_as[] = {
     [FEATURES_F32] = DTYPE_F32, [FEATURES_F16] = DTYPE_F16, [FEATURES_BF16] = DTYPE_BF16};
@@ -210,7 +211,18 @@ bool features_has_shard(const struct features *f, size_t shard, const char **why
     return has;
 }
 
-int feature_shard_read(struct feature_shard *s, size_t row, float *cls, float *patch)
+/*
+ * A shard that opens but whose numbers fail their checksum is worth nothing: it is removed, so that the
+ * same command run again makes it anew.
+ */
+static int drop_damaged(struct feature_shard *s, int rc)
+{
+    if (rc == ERR_FORMAT && unlink(h5_path(s->file)) == 0)
+        err_prefix("removed a damaged shard, run the same command again to make it anew: ");
+    return rc;
+}
+
+static int read_arrays(struct feature_shard *s, size_t row, float *cls, float *patch)
 {
     int rc = ERR_OK;
     if (cls)
@@ -221,7 +233,12 @@ out:
     return rc;
 }
 
-int feature_shard_mask(struct feature_shard *s, size_t row, float *mask_patch, uint8_t *mask)
+int feature_shard_read(struct feature_shard *s, size_t row, float *cls, float *patch)
+{
+    return drop_damaged(s, read_arrays(s, row, cls, patch));
+}
+
+static int read_masks(struct feature_shard *s, size_t row, float *mask_patch, uint8_t *mask)
 {
     int rc = ERR_OK;
     size_t n = s->features->image_size * s->features->image_size;
@@ -234,6 +251,11 @@ int feature_shard_mask(struct feature_shard *s, size_t row, float *mask_patch, u
     }
 out:
     return rc;
+}
+
+int feature_shard_mask(struct feature_shard *s, size_t row, float *mask_patch, uint8_t *mask)
+{
+    return drop_damaged(s, read_masks(s, row, mask_patch, mask));
 }
 
 int feature_shard_reason(struct feature_shard *s, size_t row, char **out)

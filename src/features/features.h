@@ -64,8 +64,9 @@ void features_range(const struct features *f, size_t shard, size_t *first, size_
 int features_shard_path(char **out, const struct features *f, size_t shard);
 
 /*
- * Is a whole shard of this key there? A damaged one, one of another key, or one with skipped items
- * when skipping is not allowed, counts as absent and *why (static text) says so. Local.
+ * Is a whole shard of this key there? One that does not open, has another key or other shapes, or
+ * has skipped items when skipping is not allowed, counts as absent and *why (static text) says so. Its
+ * numbers are checked when they are read. Local.
  */
 bool features_has_shard(const struct features *f, size_t shard, const char **why);
 
@@ -98,7 +99,10 @@ struct feature_shard {
 int feature_shard_open(struct feature_shard *out, const struct features *f, size_t shard);
 void feature_shard_close(struct feature_shard *s);
 
-/* Item `row` of the shard as float32; any output may be NULL: cls [E], patch [N, D]. */
+/*
+ * Item `row` of the shard as float32; any output may be NULL: cls [E], patch [N, D]. ERR_FORMAT when
+ * the numbers fail their checksum: then the shard's file is removed, and a rerun makes it anew.
+ */
 int feature_shard_read(struct feature_shard *s, size_t row, float *cls, float *patch);
 
 /* The mask of item `row`: on the grid [G, G], share of defect by bilinear resize; and [S, S] of 0/1. */

@@ -65,5 +65,5 @@ const struct ops_table ops_cpu = {
     .mass = cpu_mass,
     .upsample = cpu_upsample,
     .smooth = cpu_smooth,
-    .gemm = cpu_gemm,
+    .product = cpu_product,
 };

@@ -35,7 +35,7 @@ enum { CPU_QUERY_BLOCK = 128 };
 int cpu_linear_pack(void *state, struct linear *linear, const struct linear_spec *spec);
 int cpu_linear_run(void *state, struct linear *linear, const float *x, size_t n_rows, float *y);
 void cpu_linear_free(void *state, struct linear *linear);
-int cpu_gemm(void *state, const float *a, const float *b, size_t m, size_t n, size_t k, float *y);
+int cpu_product(void *state, const struct product *p);
 
 int cpu_attend(void *state, const struct attention *a);
 int cpu_mass(void *state, float *sim, size_t n_rows, size_t n, const float *anomalous, float tau,

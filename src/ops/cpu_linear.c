@@ -220,12 +220,13 @@ out:
     return rc;
 }
 
-int cpu_gemm(void *state, const float *a, const float *b, size_t m, size_t n, size_t k, float *y)
+int cpu_product(void *state, const struct product *p)
 {
     int rc = ERR_OK;
     (void)state;
-    TRY_DNNL(dnnl_sgemm('N', 'N', (dnnl_dim_t)m, (dnnl_dim_t)n, (dnnl_dim_t)k, 1.0F, a,
-                        (dnnl_dim_t)k, b, (dnnl_dim_t)n, 0.0F, y, (dnnl_dim_t)n));
+    TRY_DNNL(dnnl_sgemm(p->a_turned ? 'T' : 'N', p->b_turned ? 'T' : 'N', (dnnl_dim_t)p->m,
+                        (dnnl_dim_t)p->n, (dnnl_dim_t)p->k, 1.0F, p->a, (dnnl_dim_t)p->lda, p->b,
+                        (dnnl_dim_t)p->ldb, p->adds ? 1.0F : 0.0F, p->c, (dnnl_dim_t)p->ldc));
 out:
     return rc;
 }

@@ -185,8 +185,7 @@ out:
     return rc;
 }
 
-int ops_gemm(struct ops *ops, const float *a, const float *b, size_t m, size_t n, size_t k,
-             float *y)
+int ops_product(struct ops *ops, const struct product *p)
 {
-    return ops->table->gemm(ops->state, a, b, m, n, k, y);
+    return p->m && p->n ? ops->table->product(ops->state, p) : ERR_OK;
 }

@@ -98,9 +98,20 @@ int ops_upsample(struct ops *ops, const float *x, size_t n, size_t grid, size_t 
  */
 int ops_smooth(struct ops *ops, float *x, size_t n, size_t side, double sigma);
 
-/* y [m, n] = a [m, k] b [k, n]: the bare product against which everything else is measured. */
-int ops_gemm(struct ops *ops, const float *a, const float *b, size_t m, size_t n, size_t k,
-             float *y);
+/*
+ * A product of matrices that are not packed: c [m, n] = a b, or c += a b when `adds`. a is [m, k], or
+ * stored as [k, m] when a_turned; b is [k, n], or stored as [n, k] when b_turned. Rows are lda, ldb
+ * and ldc floats apart. c overlaps neither a nor b.
+ */
+struct product {
+    size_t m, n, k;
+    const float *a, *b;
+    float *c;
+    size_t lda, ldb, ldc;
+    bool a_turned, b_turned, adds;
+};
+
+int ops_product(struct ops *ops, const struct product *p);
 
 /* Name and version of the library behind the cpu variant; static storage. */
 const char *ops_library(void);

@@ -46,8 +46,7 @@ struct ops_table {
     int (*upsample)(void *state, const float *x, size_t n, size_t grid, size_t side, float *y);
     int (*smooth)(void *state, float *x, size_t n, size_t side, const double *weight,
                   size_t radius);
-    int (*gemm)(void *state, const float *a, const float *b, size_t m, size_t n, size_t k,
-                float *y);
+    int (*product)(void *state, const struct product *p);
 };
 
 extern const struct ops_table ops_ref;

@@ -255,16 +255,21 @@ out:
     return rc;
 }
 
-static int ref_gemm(void *state, const float *a, const float *b, size_t m, size_t n, size_t k,
-                    float *y)
+static int ref_product(void *state, const struct product *p)
 {
+    size_t a_row = p->a_turned ? 1 : p->lda;
+    size_t a_column = p->a_turned ? p->lda : 1;
+    size_t b_row = p->b_turned ? 1 : p->ldb;
+    size_t b_column = p->b_turned ? p->ldb : 1;
     (void)state;
-    for (size_t r = 0; r < m; r++)
-        for (size_t c = 0; c < n; c++) {
-            double sum = 0;
-            for (size_t i = 0; i < k; i++)
-                sum += (double)a[r * k + i] * (double)b[i * n + c];
-            y[r * n + c] = (float)sum;
+    for (size_t r = 0; r < p->m; r++)
+        for (size_t c = 0; c < p->n; c++) {
+            float *at = &p->c[r * p->ldc + c];
+            double sum = p->adds ? (double)*at : 0;
+            for (size_t i = 0; i < p->k; i++)
+                sum +=
+                    (double)p->a[r * a_row + i * a_column] * (double)p->b[i * b_row + c * b_column];
+            *at = (float)sum;
         }
     return ERR_OK;
 }
@@ -290,5 +295,5 @@ const struct ops_table ops_ref = {
     .mass = ref_mass,
     .upsample = ref_upsample,
     .smooth = ref_smooth,
-    .gemm = ref_gemm,
+    .product = ref_product,
 };

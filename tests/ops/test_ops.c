@@ -283,20 +283,33 @@ static void smoothing_keeps_a_constant_and_the_mean(void **state)
     ops_close(&ops);
 }
 
-static void gemm_case(struct ops *ref, struct ops *variant)
+/* All four ways to store the factors, with rows farther apart than they are long. */
+static void product_case(struct ops *ref, struct ops *variant)
 {
-    struct buffer a = filled(30 * 50, 1, 1), b = filled(50 * 20, 2, 1);
-    struct buffer y = filled(30 * 20, 3, 1), z = filled(30 * 20, 3, 1);
-    CHECK_OK(ops_gemm(ref, a.data, b.data, 30, 20, 50, y.data));
-    CHECK_OK(ops_gemm(variant, a.data, b.data, 30, 20, 50, z.data));
-    compare("gemm", &z, &y, 4 * 7 * 0x1p-24);
-    drop(&a), drop(&b), drop(&y), drop(&z);
+    enum { M = 30, N = 21, K = 50, GAP = 3, MOST = 60 };
+    struct buffer a = filled(MOST * MOST, 1, 1), b = filled(MOST * MOST, 2, 1);
+    for (int form = 0; form < 8; form++) {
+        struct buffer y = filled(M * (N + GAP), 3, 1), z = filled(M * (N + GAP), 3, 1);
+        struct product p = {.m = M, .n = N, .k = K, .a = a.data, .b = b.data, .c = y.data};
+        p.a_turned = form & 1;
+        p.b_turned = form & 2;
+        p.adds = form & 4;
+        p.lda = (p.a_turned ? M : K) + GAP;
+        p.ldb = (p.b_turned ? K : N) + GAP;
+        p.ldc = N + GAP;
+        CHECK_OK(ops_product(ref, &p));
+        p.c = z.data;
+        CHECK_OK(ops_product(variant, &p));
+        compare("product", &z, &y, 4 * 7 * 0x1p-24);
+        drop(&y), drop(&z);
+    }
+    drop(&a), drop(&b);
 }
 
 static void products_agree(void **state)
 {
     (void)state;
-    on_all_variants(gemm_case);
+    on_all_variants(product_case);
 }
 
 static void unknown_variants_are_refused(void **state)

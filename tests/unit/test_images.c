@@ -324,9 +324,9 @@ static void a_png_bomb_is_refused(void **state)
     assert_int_equal(compress2((Bytef *)png + n + 8, &n_packed, raw, n_raw, 9), Z_OK);
     for (size_t i = 0; i < 4; i++)
         png[n + i] = (char)(n_packed >> (24 - 8 * i));
-    memcpy(png + n + 4, "IDAT", 4);
+    memcpy(png + n + 4, (const char[]){'I', 'D', 'A', 'T'}, 4);
     n += 12 + n_packed;
-    memcpy(png + n, "\0\0\0\0IEND", 8);
+    memcpy(png + n, (const char[]){0, 0, 0, 0, 'I', 'E', 'N', 'D'}, 8);
     n += 12;
     repair_png(png, n);
     CHECK_FAILS(decode(png, n), ERR_FORMAT, "cannot be decoded: outofmem");
