@@ -18,13 +18,14 @@ import sys
 job, out = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2])
 text = job.read_text()
 tree = json.loads(re.sub(r"^\s*//.*$", "", text, flags=re.M))
-assert f"jobs/{job.name}" in text, "the comment does not say how to run it"
+shown = f"jobs/{job.name}" in text or f"jobs/{job.stem}.sh" in text
+assert shown, "the comment does not say how to run it"
 names = list(tree["datasets"])
 pairs = tree.get("pairs", "protocol")
 cells = len(names) * (len(names) - 1) if pairs == "all" else len(names) if pairs == "protocol" else len(pairs)
 cells *= len(tree.get("seeds", [1])) * len(tree.get("variants", [1]))
 for key in ("out", "store"):
-    assert re.match(r"(results|store)(/|$)", tree[key]), f"{key}: {tree[key]} is no folder that git ignores"
+    assert re.match(r"(results|store|demo)(/|$)", tree[key]), f"{key}: {tree[key]} is no folder that git ignores"
 out.with_suffix(".weights").write_text(tree["model"]["weights"])
 out.with_suffix(".names").write_text("".join(f"{x}\n" for x in names))
 out.with_suffix(".roots").write_text("".join(f"{d['root']}\n" for d in tree["datasets"].values()))

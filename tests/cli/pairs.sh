@@ -39,7 +39,9 @@ refused 2 'weave -> cells is listed twice' plan "$dir/job.json" --set 'seeds=[5,
 refused 2 'weave -> cells is listed twice' plan "$dir/job.json" --set 'variants=["mrad-tf", "mrad-tf"]'
 refused 2 'wanted ["train", "test"]' plan "$dir/job.json" --set 'pairs=[["weave"]]'
 refused 2 'wanted "protocol", "all" or a list of pairs' plan "$dir/job.json" --set pairs=some
-refused 2 'give no pair' plan "$dir/job.json" --set 'pairs=[]'
+refused 2 'a list of pairs that is not empty' plan "$dir/job.json" --set 'pairs=[]'
+run 0 plan "$dir/job.json" --set 'datasets={}' --dataset "weave=$dir/world/weave" --set 'pairs=[["weave", "weave"]]'
+refused 2 '1 data sets give no pair' plan "$dir/job.json" --set 'datasets={}' --dataset "weave=$dir/world/weave" --set pairs=all
 refused 2 'no variant "mrad-tt"; known: mrad-tf' plan "$dir/job.json" --set 'variants=["mrad-tt"]'
 refused 2 'one variant and one seed wanted' eval "$dir/job.json" --train weave --test cells --set 'seeds=[1, 2]'
 
