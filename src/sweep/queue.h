@@ -29,4 +29,10 @@ struct queue {
  */
 int queue_run(struct comm *comm, const struct queue *queue);
 
+/*
+ * For tests of stopping and killing: when the environment variable MRAD_PAUSE names this stage, wait
+ * until a stop is requested (or a minute has passed). Called after each finished item. Local.
+ */
+void queue_pause(const char *stage);
+
 #endif /* SWEEP_QUEUE_H */
