@@ -2,6 +2,7 @@
 # 1, 2, 3 and 4 ranks write the same bytes: results.json, rows.jsonl, results.csv, results.md, and every
 # file of the store. Many small shards, a short last one, more ranks than shards, f16 features, and
 # ranks that finish in another order each time.
+set -euo pipefail
 . "$MRAD_SOURCE/tests/support/mpi.sh"
 
 make_world world

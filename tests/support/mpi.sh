@@ -3,7 +3,7 @@
 # Makes $dir, a temporary folder that goes with the script together with every process that works in
 # it, and small worlds in it: weights, generated data sets, job files. A sweep's output is kept in
 # $dir/log and shown only when something fails. Open MPI's own files stay in $dir too.
-set -euo pipefail
+# The script that sources this has said "set -euo pipefail".
 
 dir=$(mktemp -d)
 mkdir "$dir/mpi"
