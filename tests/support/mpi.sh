@@ -31,9 +31,10 @@ finish() { exit "$failed"; }
 
 # Processes of the program that work in $dir; mpirun and timeout are not among them.
 ranks_of() { # TEXT that the command line contains
-    local file line
+    local file line words
     for file in /proc/[0-9]*/cmdline; do
-        line=$(tr '\0' ' ' <"$file" 2>/dev/null) || continue
+        { mapfile -d '' -t words <"$file"; } 2>/dev/null || continue # it may have ended meanwhile
+        line=${words[*]}
         case $line in "$MRAD $dir/"* | "$MRAD "*" $dir/"*) ;; *) continue ;; esac
         case $line in *"$1"*) ;; *) continue ;; esac
         file=${file%/cmdline}
