@@ -132,8 +132,12 @@ out:
 void queue_pause(const char *stage)
 {
     const char *wanted = getenv("MRAD_PAUSE");
-    double end = clock_now() + 60;
-    while (wanted && strcmp(wanted, stage) == 0 && !stop_requested() && clock_now() < end)
+    size_t n = strlen(stage);
+    double end;
+    if (!wanted || strncmp(wanted, stage, n) != 0 || (wanted[n] && wanted[n] != ':'))
+        return;
+    end = clock_now() + (wanted[n] ? strtod(wanted + n + 1, NULL) : 60);
+    while (!stop_requested() && clock_now() < end)
         clock_sleep(1e-2);
 }
 

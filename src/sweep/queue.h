@@ -30,8 +30,8 @@ struct queue {
 int queue_run(struct comm *comm, const struct queue *queue);
 
 /*
- * For tests of stopping and killing: when the environment variable MRAD_PAUSE names this stage, wait
- * until a stop is requested (or a minute has passed). Called after each finished item. Local.
+ * For tests of stopping and killing: the environment variable MRAD_PAUSE=STAGE[:SECONDS] makes a rank
+ * rest so long (60 s) after each item of that stage, until a stop is requested of it. Local.
  */
 void queue_pause(const char *stage);
 

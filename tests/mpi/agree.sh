@@ -29,26 +29,6 @@ demand_message() { # COUNT TEXT...: so many messages, and one that holds every t
     done
 }
 
-# Every rank's own status: mpirun tells one of them only.
-cat >"$dir/each.sh" <<'END'
-#!/usr/bin/env bash
-status=0
-"$@" || status=$?
-echo "$status" >"$STATUS_DIR/$OMPI_COMM_WORLD_RANK"
-END
-
-demand_each() { # STATUS N ARGUMENTS...
-    local want=$1 n=$2 rank
-    shift 2
-    rm -rf "$dir/status" && mkdir "$dir/status"
-    STATUS_DIR=$dir/status timeout -k 5 60 mpirun --oversubscribe --bind-to none -n "$n" \
-        bash "$dir/each.sh" "$MRAD" "$@" >"$log" 2>&1 || fail "$*: mpirun ended with $?"
-    for ((rank = 0; rank < n; rank++)); do
-        [ "$(cat "$dir/status/$rank")" = "$want" ] ||
-            fail "$*: rank $rank of $n ended with $(cat "$dir/status/$rank"), wanted $want"
-    done
-}
-
 # ---- a corrupt image ----
 
 corrupt "$image"

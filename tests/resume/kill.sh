@@ -27,29 +27,6 @@ resume_in_background() { # NAME N STAGE
 }
 wait_for_ranks=("${impatient[@]}")
 
-# What a stage leaves in the store.
-product() { # STAGE
-    case $1 in
-    extract) echo 'features/*/shard-*.h5' ;;
-    bank) echo 'bank/*/shard-*.h5' ;;
-    gather) echo 'bank/*/bank.h5' ;;
-    score) echo 'scores/*/shard-*.h5' ;;
-    join) echo 'scores/*/scores.h5' ;;
-    measure) echo 'metrics/*/class-*.json' ;;
-    *) echo "no stage $1" && return 1 ;;
-    esac
-}
-
-await() { # NAME PATTERN: a file of the store; 20 s at most
-    local i
-    for ((i = 0; i < 2000; i++)); do
-        ! find "$dir/$1/store" -path "$dir/$1/store/$2" 2>/dev/null | grep -q . || return 0
-        sleep 0.01
-    done
-    cp "$dir/$1.log" "$log"
-    fail "$1: no $2 within 20 s"
-}
-
 kill_ranks() { # NAME WHICH: one (the last), first, or all
     local pids
     pids=$(ranks_of "/$1.json")

@@ -58,6 +58,38 @@ demand() { # STATUS N ARGUMENTS...
     [ "$got" = "$want" ] || fail "$*: ended with $got, wanted $want"
 }
 
+# Every rank's own status: mpirun tells one of them only.
+cat >"$dir/each.sh" <<'END'
+#!/usr/bin/env bash
+status=0
+trap : TERM INT USR1 # wait for the program, whatever the launcher sends
+"$@" &
+pid=$!
+while :; do
+    wait "$pid" && status=0 || status=$?
+    kill -0 "$pid" 2>/dev/null || break
+done
+echo "$status" >"$STATUS_DIR/$OMPI_COMM_WORLD_RANK"
+END
+
+demand_each() { # STATUS N ARGUMENTS...
+    local want=$1 n=$2
+    shift 2
+    rm -rf "$dir/status"
+    mkdir "$dir/status"
+    STATUS_DIR=$dir/status timeout -k 5 60 mpirun --oversubscribe --bind-to none -n "$n" \
+        bash "$dir/each.sh" "$MRAD" "$@" >"$log" 2>&1 || fail "$*: mpirun ended with $?"
+    demand_statuses "$want" "$n" "$*"
+}
+
+demand_statuses() { # STATUS N TEXT
+    local rank got
+    for ((rank = 0; rank < $2; rank++)); do
+        got=$(cat "$dir/status/$rank" 2>/dev/null) || got=nothing
+        [ "$got" = "$1" ] || fail "$3: rank $rank of $2 ended with $got, wanted $1"
+    done
+}
+
 # $dir/NAME: four data sets of 11 to 14 images in classes, and weights. Files get an old time, so that
 # what the store remembers of them does not depend on the test's speed.
 make_world() { # NAME
@@ -112,4 +144,27 @@ demand_same_results() { # NAME OTHER
 # Inode and time of every artefact: what is not made again keeps both.
 artefacts() { # NAME
     find "$dir/$1/store" -type f ! -path '*/hashes/*' ! -name '*.tmp.*' -printf '%P %i %T@\n' | sort
+}
+
+# What a stage leaves in the store.
+product() { # STAGE
+    case $1 in
+    extract) echo 'features/*/shard-*.h5' ;;
+    bank) echo 'bank/*/shard-*.h5' ;;
+    gather) echo 'bank/*/bank.h5' ;;
+    score) echo 'scores/*/shard-*.h5' ;;
+    join) echo 'scores/*/scores.h5' ;;
+    measure) echo 'metrics/*/class-*.json' ;;
+    *) echo "no stage $1" && return 1 ;;
+    esac
+}
+
+await() { # NAME PATTERN: a file of the store; 20 s at most
+    local i
+    for ((i = 0; i < 2000; i++)); do
+        ! find "$dir/$1/store" -path "$dir/$1/store/$2" 2>/dev/null | grep -q . || return 0
+        sleep 0.01
+    done
+    cp "$dir/$1.log" "$log"
+    fail "$1: no $2 within 20 s"
 }
