@@ -11,19 +11,34 @@
 #include <hdf5.h>
 #include <string.h>
 
-static herr_t keep_innermost(unsigned n, const H5E_error2_t *e, void *payload)
+/* What an error stack says: the outermost entry reads best; the system's reason lies further in. */
+struct account {
+    const char *outermost;
+    const char *system; /* "No space left on device', buf = ..." */
+};
+
+/* Called for the innermost entry first. */
+static herr_t note_entry(unsigned n, const H5E_error2_t *e, void *payload)
 {
+    static const char mark[] = "error message = '";
+    struct account *a = payload;
+    const char *found = e->desc ? strstr(e->desc, mark) : NULL;
     (void)n;
-    *(const char **)payload = e->desc;
+    a->outermost = e->desc;
+    if (found && !a->system)
+        a->system = found + strlen(mark);
     return 0;
 }
 
 const char *h5_reason(char *out, size_t n)
 {
-    const char *desc = NULL;
-    (void)H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, keep_innermost, &desc);
-    /* the walk visits the innermost entry first and the API call last; the last one reads best */
-    (void)snprintf(out, n, "%s", desc && desc[0] ? desc : "HDF5 gives no reason");
+    struct account a = {0};
+    (void)H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, note_entry, &a);
+    if (a.system)
+        (void)snprintf(out, n, "%.*s (%s)", (int)strcspn(a.system, "'"), a.system, a.outermost);
+    else
+        (void)snprintf(out, n, "%s",
+                       a.outermost && a.outermost[0] ? a.outermost : "HDF5 gives no reason");
     (void)H5Eclear2(H5E_DEFAULT);
     return out;
 }
@@ -32,6 +47,7 @@ static int file_new(struct h5 **out, const char *path)
 {
     int rc = ERR_OK;
     *out = NULL;
+    (void)H5dont_atexit(); /* at exit it would close once more what a full disk kept open, and crash */
     (void)H5Eset_auto2(H5E_DEFAULT, NULL, NULL); /* messages are ours, not the library's */
     TRY(MEM_NEW(*out, 1));
     (*out)->id = -1;
