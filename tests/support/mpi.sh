@@ -93,7 +93,7 @@ demand_statuses() { # STATUS N TEXT
 # $dir/NAME: four data sets of 11 to 14 images in classes, and weights. Files get an old time, so that
 # what the store remembers of them does not depend on the test's speed.
 make_world() { # NAME
-    local world=$dir/$1 tools set shape
+    local world=$dir/$1 tools set
     tools=$(dirname "$MRAD")
     shape=image=56,patch=14,native_grid=4,width=64,layers=2,embed=16
     shape+=,text_width=64,text_layers=1,context=8,vocab=24
