@@ -123,8 +123,7 @@ static int end_together(struct comm *comm, int rc)
     int cause = rc;
     struct ending mine = {rc, hash_bytes(err_message(), strlen(err_message()))};
     struct ending *all = NULL;
-    if (MEM_NEW(all, (size_t)comm_size(comm)) ||
-        comm_allgather(comm, &mine, sizeof mine, all)) {
+    if (MEM_NEW(all, (size_t)comm_size(comm)) || comm_allgather(comm, &mine, sizeof mine, all)) {
         log_error();
         goto out;
     }

@@ -47,7 +47,7 @@ static int file_new(struct h5 **out, const char *path)
 {
     int rc = ERR_OK;
     *out = NULL;
-    (void)H5dont_atexit(); /* at exit it would close once more what a full disk kept open, and crash */
+    (void)H5dont_atexit(); /* it would close what a full disk kept open once more, and crash */
     (void)H5Eset_auto2(H5E_DEFAULT, NULL, NULL); /* messages are ours, not the library's */
     TRY(MEM_NEW(*out, 1));
     (*out)->id = -1;
