@@ -62,11 +62,15 @@ int h5_create(struct h5 **out, const char *path, const char *schema, int version
     char why[160];
     struct h5 *f = NULL;
     hid_t plist = -1;
+    hid_t access = -1;
     TRY(file_new(&f, path));
     TRY(atomic_begin(&f->atomic, path));
     plist = H5Pcreate(H5P_FILE_CREATE);
     (void)H5Pset_obj_track_times(plist, 0);
-    f->id = H5Fcreate(f->atomic.temp, H5F_ACC_TRUNC, plist, H5P_DEFAULT);
+    /* From this format on the library checksums what describes the data too, attributes included. */
+    access = H5Pcreate(H5P_FILE_ACCESS);
+    (void)H5Pset_libver_bounds(access, H5F_LIBVER_V110, H5F_LIBVER_V110);
+    f->id = H5Fcreate(f->atomic.temp, H5F_ACC_TRUNC, plist, access);
     if (f->id < 0)
         FAIL(ERR_IO, "cannot create %s: %s", f->atomic.temp, h5_reason(why, sizeof why));
     TRY(h5_put_text(f, "/", "schema", schema));
@@ -75,6 +79,8 @@ int h5_create(struct h5 **out, const char *path, const char *schema, int version
 out:
     if (plist >= 0)
         (void)H5Pclose(plist);
+    if (access >= 0)
+        (void)H5Pclose(access);
     if (rc)
         h5_close(&f);
     *out = f;

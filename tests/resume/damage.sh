@@ -106,6 +106,7 @@ flipped() { # PATTERN FOLDERS...
             fail "byte $at of $pattern: status $got"
         fi
         demand_same_results bits calm
+        [ "$failed" = 0 ] || { echo "after: byte $at of $pattern flipped, status $got"; finish; }
     done
 }
 flipped 'features/cells/*/shard-00000.h5' bank scores metrics
