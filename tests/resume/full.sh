@@ -24,7 +24,7 @@ for n in 0 3; do
     got=0
     # size in pages: the first shards fit, not all; what was written is looked at before it is gone
     N=$n unshare -m bash -euo pipefail -c '
-        mount -t tmpfs -o size=400k none "$dir/full"
+        mount -t tmpfs -o size=250k none "$dir/full"
         got=0
         ranks "$N" sweep "$dir/full.json" || got=$?
         find "$dir/full" -name "*.tmp.*" >"$dir/left"
