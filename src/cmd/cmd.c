@@ -2,6 +2,7 @@
 #include "cmd/cmd.h"
 
 #include "base/err.h"
+#include "base/hash.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
@@ -117,17 +118,59 @@ out:
     return rc;
 }
 
+/* How a rank ends, for the others. */
+struct ending {
+    int64_t rc;
+    struct hash message;
+};
+
+/* Of ranks that say the same only the first speaks. A stop is one event, whatever it interrupted. */
+static bool is_said_before(const struct ending *all, int rank)
+{
+    for (int r = 0; r < rank; r++)
+        if (all[r].rc == all[rank].rc &&
+            (all[r].rc == ERR_STOPPED || hash_equal(all[r].message, all[rank].message)))
+            return true;
+    return false;
+}
+
+/*
+ * Tell each failure once, and give every rank the exit status of the first that failed: those that
+ * fail because of another one have ERR_PEER. Collective.
+ */
+static int end_together(struct comm *comm, int rc)
+{
+    int cause = rc;
+    struct ending mine = {rc, hash_bytes(err_message(), strlen(err_message()))};
+    struct ending *all = NULL;
+    if (MEM_NEW(all, (size_t)comm_size(comm)) || comm_allgather(comm, &mine, sizeof mine, all)) {
+        log_error();
+        goto out;
+    }
+    for (int r = comm_size(comm) - 1; (rc == ERR_OK || rc == ERR_PEER) && r >= 0; r--)
+        if (all[r].rc != ERR_OK && all[r].rc != ERR_PEER)
+            cause = (int)all[r].rc;
+    if (rc && rc != ERR_PEER && !is_said_before(all, comm_rank(comm)))
+        log_error();
+out:
+    MEM_FREE(all);
+    return cause;
+}
+
 static int run_verb(const struct verb *v, int argc, char **argv)
 {
     int rc = ERR_OK;
     struct args args = {0};
+    TRY(v->needs == RANKS ? comm_start(&args.comm) : comm_solo(&args.comm));
+    log_setup(comm_rank(args.comm), comm_size(args.comm), LOG_INFO);
     TRY(args_parse(&args, v->name, argc, argv));
     if (args.help) {
-        TRY(help_verb(v));
-        TRY(flush_stdout());
+        if (comm_rank(args.comm) == 0) {
+            TRY(help_verb(v));
+            TRY(flush_stdout());
+        }
         goto out;
     }
-    TRY(v->needs == RANKS ? comm_start(&args.comm) : comm_solo(&args.comm));
     log_setup(comm_rank(args.comm), comm_size(args.comm),
               args.quiet     ? LOG_QUIET
               : args.verbose ? LOG_DEBUG
@@ -136,7 +179,9 @@ static int run_verb(const struct verb *v, int argc, char **argv)
     TRY(v->run(&args));
     TRY(flush_stdout());
 out:
-    if (rc && rc != ERR_PEER) /* the rank that failed tells why */
+    if (args.comm)
+        rc = end_together(args.comm, rc);
+    else
         log_error();
     comm_stop(&args.comm);
     args_free(&args);
@@ -165,7 +210,8 @@ int cmd_main(int argc, char **argv)
         rc = help(argc - 2, argv + 2);
         if (rc)
             log_error();
-        return err_exit_status(rc);
+        /* no verb at all is a mistake: a script whose variable is empty must not seem to succeed */
+        return name ? err_exit_status(rc) : err_exit_status(ERR_USAGE);
     }
     if (strcmp(name, "--version") == 0)
         name = "version";

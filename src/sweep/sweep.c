@@ -61,6 +61,15 @@ out:
     return rc;
 }
 
+static int check_stop(void)
+{
+    int rc = ERR_OK;
+    if (stop_requested())
+        FAIL(ERR_STOPPED, "stopped on request during gather");
+out:
+    return rc;
+}
+
 /* All ranks together, one bank after another. */
 static int run_gather(struct sweep *s, const struct piece *piece, size_t n)
 {
@@ -69,12 +78,13 @@ static int run_gather(struct sweep *s, const struct piece *piece, size_t n)
     TRY(gather_find(&method, config_gathers[s->config->gather]));
     for (size_t i = 0; i < n; i++) {
         struct member *m = &s->member[piece[i].owner];
-        TRY_ALL(s->comm, stop_requested() ? ERR_STOPPED : ERR_OK);
+        TRY_ALL(s->comm, check_stop());
         TRY(bank_gather(&m->bank, m->bank_place, s->comm, method));
         log_root("gather", "%s: %zu image keys (%zu anomalous), %zu pixel keys (%zu anomalous)",
                  m->entry->name, m->bank->n_image,
                  bank_anomalous(m->bank->image_labels, m->bank->n_image), m->bank->n_pixel,
                  bank_anomalous(m->bank->pixel_labels, m->bank->n_pixel));
+        queue_pause("gather");
     }
 out:
     return rc;

@@ -206,12 +206,14 @@ static void want_for_cell(struct sweep *s, struct cell *cell)
     struct member *test = &s->member[cell->test];
     bool misses_row = false;
     for (size_t c = 0; c < test->manifest->n_classes; c++) {
-        s->wants_row[cell->first_row + c] = !row_exists(s, cell, c);
+        s->wants_row[cell->first_row + c] = !row_exists(cell, c);
         misses_row = misses_row || s->wants_row[cell->first_row + c];
     }
     if (!misses_row)
         return;
     test->wants_features = 1; /* the masks lie there */
+    if (s->config->on_bad_item == BAD_ITEM_SKIP)
+        train->wants_features = 1; /* and what the bank lacks */
     cell->wants_scores = !scores_is_whole(cell->place) && !is_scored_earlier(s, cell);
     if (cell->wants_scores)
         train->wants_bank = 1;
