@@ -211,7 +211,7 @@ int cmd_main(int argc, char **argv)
         if (rc)
             log_error();
         /* no verb at all is a mistake: a script whose variable is empty must not seem to succeed */
-        return name ? err_exit_status(rc) : err_exit_status(ERR_USAGE);
+        return err_exit_status(rc || name ? rc : ERR_USAGE);
     }
     if (strcmp(name, "--version") == 0)
         name = "version";
