@@ -24,6 +24,9 @@ int bank_plan(struct bank_place **out, const struct config *config, const struct
     hasher_add(h, &(int){BANK_VERSION}, sizeof(int));
     hasher_add_text(h, features->key);
     hasher_add_text(h, p->options);
+    /* Such a bank may lack items: what is made from it must not pass for the whole. */
+    if (features->skips)
+        hasher_add_text(h, "skips");
     hash_hex(p->key, hasher_finish(&h));
     TRY(str_make(&p->dir, "%s/bank/%s/%s", config->store, features->manifest->name, p->key));
 out:

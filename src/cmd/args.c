@@ -170,6 +170,7 @@ int args_parse(struct args *a, const char *verb, int argc, char **argv)
 {
     int rc = ERR_OK;
     bool is_over = false; /* after "--" everything is an operand */
+    a->verb = verb;
     TRY(MEM_NEW(a->operand, (size_t)argc + 1));
     for (int i = 0; i < argc; i++) {
         const struct option *o;
@@ -226,7 +227,8 @@ int args_operands(const struct args *a, size_t least, size_t most, const char *w
 {
     int rc = ERR_OK;
     if (a->n_operands < least || a->n_operands > most)
-        FAIL(ERR_USAGE, "%zu operands given, wanted %s", a->n_operands, wanted);
+        FAIL(ERR_USAGE, "%s: wanted %s, got %zu operand%s", a->verb, wanted, a->n_operands,
+             a->n_operands == 1 ? "" : "s");
 out:
     return rc;
 }

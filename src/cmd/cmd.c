@@ -2,13 +2,16 @@
 #include "cmd/cmd.h"
 
 #include "base/err.h"
+#include "base/hash.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "par/cores.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 enum needs { SOLO, RANKS };
 
@@ -60,6 +63,16 @@ out:
     return rc;
 }
 
+/* printf and puts may only have filled a buffer. */
+static int flush_stdout(void)
+{
+    int rc = ERR_OK;
+    if (fflush(stdout) == EOF || ferror(stdout))
+        FAIL(ERR_IO, "cannot write to standard output");
+out:
+    return rc;
+}
+
 static int help_verb(const struct verb *v)
 {
     int rc = ERR_OK;
@@ -72,55 +85,118 @@ out:
     return rc;
 }
 
-static int help(const char *topic)
+static int print_verbs(void)
 {
-    int rc = ERR_OK;
-    char *text = NULL;
-    if (topic && strcmp(topic, "config") == 0) {
-        TRY(config_help(&text));
-        (void)printf("Configuration keys, in job files as nested objects, with --set as "
-                     "KEY=VALUE:\n\n%s",
-                     text);
-        goto out;
-    }
-    if (topic) {
-        const struct verb *v = find_verb(topic);
-        TRY(v ? help_verb(v) : unknown_verb(topic));
-        goto out;
-    }
     (void)fputs(intro, stdout);
     for (size_t i = 0; i < N_VERBS; i++)
         (void)printf("  %-9s %-28s %s\n", verbs[i].name, verbs[i].operands, verbs[i].help);
     (void)fputs(outro, stdout);
+    return flush_stdout();
+}
+
+static int help(int n_topics, char **topics)
+{
+    int rc = ERR_OK;
+    char *text = NULL;
+    const char *topic = n_topics > 0 ? topics[0] : NULL;
+    if (n_topics > 1)
+        FAIL(ERR_USAGE, "help: wanted at most one verb, or config, got %d operands", n_topics);
+    if (!topic)
+        return print_verbs();
+    if (strcmp(topic, "config") == 0) {
+        TRY(config_help(&text));
+        (void)printf("Configuration keys, in job files as nested objects, with --set as "
+                     "KEY=VALUE:\n\n%s",
+                     text);
+    } else {
+        const struct verb *v = find_verb(topic);
+        TRY(v ? help_verb(v) : unknown_verb(topic));
+    }
+    TRY(flush_stdout());
 out:
     MEM_FREE(text);
     return rc;
+}
+
+/* How a rank ends, for the others. */
+struct ending {
+    int64_t rc;
+    struct hash message;
+};
+
+/* Of ranks that say the same only the first speaks. A stop is one event, whatever it interrupted. */
+static bool is_said_before(const struct ending *all, int rank)
+{
+    for (int r = 0; r < rank; r++)
+        if (all[r].rc == all[rank].rc &&
+            (all[r].rc == ERR_STOPPED || hash_equal(all[r].message, all[rank].message)))
+            return true;
+    return false;
+}
+
+/*
+ * Tell each failure once, and give every rank the exit status of the first that failed: those that
+ * fail because of another one have ERR_PEER. Collective.
+ */
+static int end_together(struct comm *comm, int rc)
+{
+    int cause = rc;
+    struct ending mine = {rc, hash_bytes(err_message(), strlen(err_message()))};
+    struct ending *all = NULL;
+    if (MEM_NEW(all, (size_t)comm_size(comm)) || comm_allgather(comm, &mine, sizeof mine, all)) {
+        log_error();
+        goto out;
+    }
+    for (int r = comm_size(comm) - 1; (rc == ERR_OK || rc == ERR_PEER) && r >= 0; r--)
+        if (all[r].rc != ERR_OK && all[r].rc != ERR_PEER)
+            cause = (int)all[r].rc;
+    if (rc && rc != ERR_PEER && !is_said_before(all, comm_rank(comm)))
+        log_error();
+out:
+    MEM_FREE(all);
+    return cause;
 }
 
 static int run_verb(const struct verb *v, int argc, char **argv)
 {
     int rc = ERR_OK;
     struct args args = {0};
+    TRY(v->needs == RANKS ? comm_start(&args.comm) : comm_solo(&args.comm));
+    log_setup(comm_rank(args.comm), comm_size(args.comm), LOG_INFO);
     TRY(args_parse(&args, v->name, argc, argv));
     if (args.help) {
-        TRY(help_verb(v));
+        if (comm_rank(args.comm) == 0) {
+            TRY(help_verb(v));
+            TRY(flush_stdout());
+        }
         goto out;
     }
-    TRY(v->needs == RANKS ? comm_start(&args.comm) : comm_solo(&args.comm));
     log_setup(comm_rank(args.comm), comm_size(args.comm),
               args.quiet     ? LOG_QUIET
               : args.verbose ? LOG_DEBUG
                              : LOG_INFO);
     stop_watch();
     TRY(v->run(&args));
-    if (fflush(stdout) == EOF || ferror(stdout))
-        FAIL(ERR_IO, "cannot write to standard output");
+    TRY(flush_stdout());
 out:
-    if (rc && rc != ERR_PEER) /* the rank that failed tells why */
+    if (args.comm)
+        rc = end_together(args.comm, rc);
+    else
         log_error();
     comm_stop(&args.comm);
     args_free(&args);
     return rc;
+}
+
+/*
+ * A standard stream that was closed would be the next file or socket that is opened, and text would go
+ * into it. Opened for the wrong direction, reading and writing it fails as it should.
+ */
+static void hold_streams(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) == -1)
+            (void)open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
 }
 
 int cmd_main(int argc, char **argv)
@@ -128,12 +204,14 @@ int cmd_main(int argc, char **argv)
     int rc;
     const struct verb *v;
     const char *name = argc > 1 ? argv[1] : NULL;
+    hold_streams();
     if (!name || strcmp(name, "help") == 0 || strcmp(name, "--help") == 0 ||
         strcmp(name, "-h") == 0) {
-        rc = help(argc > 2 ? argv[2] : NULL);
+        rc = help(argc - 2, argv + 2);
         if (rc)
             log_error();
-        return name ? err_exit_status(rc) : err_exit_status(ERR_USAGE);
+        /* no verb at all is a mistake: a script whose variable is empty must not seem to succeed */
+        return err_exit_status(rc || name ? rc : ERR_USAGE);
     }
     if (strcmp(name, "--version") == 0)
         name = "version";

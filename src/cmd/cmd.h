@@ -17,7 +17,8 @@
 /* What was typed after the verb, and what the verb may use. */
 struct args {
     struct comm *comm;
-    char **operand; /* [n_operands], borrowed from argv */
+    const char *verb; /* borrowed */
+    char **operand;   /* [n_operands], borrowed from argv */
     size_t n_operands;
     char **set; /* [n_set] "key=value", owned */
     size_t n_set, set_cap;

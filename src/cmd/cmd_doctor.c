@@ -116,6 +116,7 @@ int cmd_doctor(struct args *a)
     int threads = 0;
     struct config *c = NULL;
     cJSON *o = NULL;
+    TRY(args_operands(a, 0, 0, "no operand"));
     TRY(comm_agree(a->comm, args_config(a, NULL, &c)));
     TRY(cores_per_rank(a->comm, (int)c->threads, &threads));
     TRY(json_new(&o));
@@ -134,7 +135,7 @@ int cmd_version(struct args *a)
 {
     int rc = ERR_OK;
     cJSON *o = NULL;
-    TRY(args_operands(a, 0, 0, "none"));
+    TRY(args_operands(a, 0, 0, "no operand"));
     TRY(json_new(&o));
     TRY(json_put_text(o, "mrad", MRAD_VERSION));
     TRY(json_put_text(o, "commit", MRAD_COMMIT));

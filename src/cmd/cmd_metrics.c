@@ -31,22 +31,16 @@ static int print(const struct args *a, const struct results *r)
 {
     int rc = ERR_OK;
     char *text = NULL;
-    char *remarks = NULL;
     if (a->json)
         TRY(results_json(&text, r));
     else
-        TRY(results_table(&text, r, true));
+        TRY(results_text(&text, r, true));
     if (a->out)
         TRY(file_write(a->out, text, strlen(text)));
     else
         TRY(cmd_print(a, text));
-    if (!a->json && !a->out) {
-        TRY(results_remarks(&remarks, r));
-        TRY(cmd_print(a, remarks));
-    }
 out:
     MEM_FREE(text);
-    MEM_FREE(remarks);
     return rc;
 }
 

@@ -5,10 +5,12 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "cmd/cmd.h"
+#include "config/json.h"
 #include "par/cores.h"
 #include "report/report.h"
 #include "sweep/sweep.h"
 
+#include <cjson/cJSON.h>
 #include <string.h>
 
 /* The job file, if any, is operand number `first`. */
@@ -95,17 +97,21 @@ out:
 static int choose_pair(struct args *a, struct config **out)
 {
     int rc = ERR_OK;
+    const char *const names[2] = {a->train, a->test};
+    cJSON *pair = NULL;
     char *text = NULL;
     if (!a->train || !a->test)
         FAIL(ERR_USAGE, "eval: wants --train NAME and --test NAME");
-    TRY(str_make(&text, "pairs=[[\"%s\", \"%s\"]]", a->train, a->test));
+    pair = cJSON_CreateStringArray(names, 2);
+    TRY(json_line(&text, pair)); /* names may hold quotes */
     TRY(MEM_GROW(a->set, &a->set_cap, a->n_set + 1));
-    a->set[a->n_set++] = text;
-    text = NULL;
+    TRY(str_make(&a->set[a->n_set], "pairs=[%s]", text));
+    a->n_set++;
     TRY(read_config(a, 0, out));
     if ((*out)->n_variants != 1 || (*out)->n_seeds != 1)
         FAIL(ERR_CONFIG, "eval: one variant and one seed wanted; use sweep for more");
 out:
+    json_free(&pair);
     MEM_FREE(text);
     return rc;
 }
@@ -115,21 +121,13 @@ static int show_results(const struct args *a, struct sweep *sweep)
     int rc = ERR_OK;
     struct results r = {0};
     char *text = NULL;
-    char *remarks = NULL;
     if (comm_rank(a->comm) != 0)
         return ERR_OK;
     TRY(sweep_results(sweep, &r));
     if (a->out)
         TRY(results_write(&r, a->out));
-    if (a->json) {
-        TRY(results_json(&text, &r));
-    } else {
-        TRY(results_table(&text, &r, true));
-        TRY(results_remarks(&remarks, &r));
-    }
+    TRY(a->json ? results_json(&text, &r) : results_text(&text, &r, true));
     TRY(cmd_print(a, text));
-    if (remarks)
-        TRY(cmd_print(a, remarks));
     if (a->dump) {
         TRY(sweep_dump(sweep, a->dump));
         log_root("eval", "maps and scores: %s", a->dump);
@@ -137,7 +135,6 @@ static int show_results(const struct args *a, struct sweep *sweep)
 out:
     results_free(&r);
     MEM_FREE(text);
-    MEM_FREE(remarks);
     return rc;
 }
 

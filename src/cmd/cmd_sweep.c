@@ -51,23 +51,11 @@ out:
 static int print_results(const struct args *a, const struct results *r)
 {
     int rc = ERR_OK;
-    char *table = NULL;
-    char *remarks = NULL;
-    if (a->json) {
-        TRY(results_json(&table, r));
-        TRY(cmd_print(a, table));
-        goto out;
-    }
-    TRY(results_table(&table, r, false));
-    TRY(results_remarks(&remarks, r));
-    TRY(cmd_print(a, table));
-    if (remarks[0]) {
-        TRY(cmd_print(a, "\n"));
-        TRY(cmd_print(a, remarks));
-    }
+    char *text = NULL;
+    TRY(a->json ? results_json(&text, r) : results_text(&text, r, false));
+    TRY(cmd_print(a, text));
 out:
-    MEM_FREE(table);
-    MEM_FREE(remarks);
+    MEM_FREE(text);
     return rc;
 }
 

@@ -262,7 +262,6 @@ int config_stage_text(char **out, const struct config *config, enum stage_flag s
     int rc = ERR_OK;
     cJSON *tree = NULL;
     cJSON *value = NULL;
-    char *text = NULL;
     *out = NULL;
     TRY(json_new(&tree));
     for (size_t i = 0; i < config_n_fields; i++)
@@ -270,12 +269,8 @@ int config_stage_text(char **out, const struct config *config, enum stage_flag s
             TRY(config_value(&value, config, &config_fields[i]));
             (void)cJSON_AddItemToObject(tree, config_fields[i].key, value);
         }
-    text = cJSON_PrintUnformatted(tree);
-    if (!text)
-        FAIL(ERR_MEMORY, "out of memory: configuration");
-    TRY(str_dup(out, text));
+    TRY(json_line(out, tree));
 out:
-    cJSON_free(text);
     json_free(&tree);
     return rc;
 }

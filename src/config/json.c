@@ -7,6 +7,8 @@
 #include "base/str.h"
 
 #include <cjson/cJSON.h>
+#include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -136,17 +138,54 @@ out:
     return rc;
 }
 
-int json_text(char **out, const cJSON *tree)
+/* cJSON takes 15 digits for enough when they come close; a number must come back as it was. */
+static int spell_numbers(cJSON *node)
 {
     int rc = ERR_OK;
-    char *raw = cJSON_Print(tree);
+    char text[32];
+    (void)snprintf(text, sizeof text, "%.15g", node->valuedouble);
+    if (cJSON_IsNumber(node) && isfinite(node->valuedouble) &&
+        strtod(text, NULL) != node->valuedouble) {
+        (void)snprintf(text, sizeof text, "%.17g", node->valuedouble);
+        node->valuestring = cJSON_malloc(sizeof text);
+        if (!node->valuestring)
+            FAIL(ERR_MEMORY, "out of memory: JSON text");
+        memcpy(node->valuestring, text, sizeof text);
+        node->type = (node->type & ~0xff) | cJSON_Raw; /* flags lie above the kind */
+    }
+    for (cJSON *c = node->child; c; c = c->next)
+        TRY(spell_numbers(c));
+out:
+    return rc;
+}
+
+static int print_tree(char **out, const cJSON *tree, cJSON_bool indent, const char *end)
+{
+    int rc = ERR_OK;
+    cJSON *copy = cJSON_Duplicate(tree, 1);
+    char *raw = NULL;
     *out = NULL;
+    if (!copy)
+        FAIL(ERR_MEMORY, "out of memory: JSON text");
+    TRY(spell_numbers(copy));
+    raw = indent ? cJSON_Print(copy) : cJSON_PrintUnformatted(copy);
     if (!raw)
         FAIL(ERR_MEMORY, "out of memory: JSON text");
-    TRY(str_make(out, "%s\n", raw));
+    TRY(str_make(out, "%s%s", raw, end));
 out:
+    cJSON_Delete(copy);
     cJSON_free(raw);
     return rc;
+}
+
+int json_text(char **out, const cJSON *tree)
+{
+    return print_tree(out, tree, 1, "\n");
+}
+
+int json_line(char **out, const cJSON *tree)
+{
+    return print_tree(out, tree, 0, "");
 }
 
 int json_write(const cJSON *tree, const char *path)

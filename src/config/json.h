@@ -20,8 +20,14 @@ int json_parse(struct cJSON **out, const char *text, const char *name);
 /* Read and parse a file of at most max_bytes. */
 int json_read(struct cJSON **out, const char *path, size_t max_bytes);
 
-/* Indented text of a tree, ending in a newline; free with MEM_FREE. */
+/*
+ * Indented text of a tree, ending in a newline; free with MEM_FREE. Numbers have the digits they need:
+ * reading gives the same double again.
+ */
 int json_text(char **out, const struct cJSON *tree);
+
+/* The same on one line, without a newline at the end. */
+int json_line(char **out, const struct cJSON *tree);
 
 /* Write indented text to a file, atomically. */
 int json_write(const struct cJSON *tree, const char *path);

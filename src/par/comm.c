@@ -143,6 +143,7 @@ out:
 int comm_agree(struct comm *comm, int own)
 {
     int rc = ERR_OK;
+    char message[1024];
     MPI_Request request;
     struct {
         int code; /* ERR_STOPPED counts as less than any real failure */
@@ -152,12 +153,13 @@ int comm_agree(struct comm *comm, int own)
         return own;
     TRY_MPI(MPI_Iallreduce(&mine, &worst, 1, MPI_2INT, MPI_MAXLOC, comm->world, &request));
     TRY(comm_wait(&request));
+    if (worst.code == 0)
+        return ERR_OK;
+    (void)snprintf(message, sizeof message, "%s", err_message());
+    TRY(comm_bcast(comm, message, sizeof message, worst.rank));
     if (own != ERR_OK && mine.code == worst.code)
         return own;
-    if (worst.code == 1)
-        FAIL(ERR_STOPPED, "rank %d was asked to stop", worst.rank);
-    if (worst.code == 2)
-        FAIL(ERR_PEER, "rank %d failed", worst.rank);
+    FAIL(worst.code == 1 ? ERR_STOPPED : ERR_PEER, "rank %d: %s", worst.rank, message);
 out:
     return rc;
 }

@@ -38,8 +38,9 @@ int comm_local_size(const struct comm *comm);
 const char *comm_host(const struct comm *comm);
 
 /*
- * Agree after local work: returns own code if it failed here, ERR_PEER (naming the first rank that
- * failed) if it failed elsewhere, ERR_OK if it went well everywhere. Collective.
+ * Agree after local work: returns own code if it failed here, ERR_PEER (with number and message of the
+ * first rank that failed) if it failed elsewhere, ERR_STOPPED if a rank was asked to stop and none
+ * failed, ERR_OK if it went well everywhere. Collective.
  */
 int comm_agree(struct comm *comm, int own);
 

@@ -70,8 +70,14 @@ int results_load(struct results *out, const char *path);
 /* A table of means (and of classes) in per cent, Markdown that also reads well as plain text. */
 int results_table(char **out, const struct results *r, bool with_classes);
 
-/* What is missing and why, one line each, equal lines of several classes joined; "" when nothing is. */
+/*
+ * What is missing and why, one line each; "" when nothing is. What holds for a test class whatever the
+ * bank is said once; what holds for some banks only names them.
+ */
 int results_remarks(char **out, const struct results *r);
+
+/* What a verb prints: the table, and the remarks below it when there are any. */
+int results_text(char **out, const struct results *r, bool with_classes);
 
 /* Comma-separated rows and means in fractions. */
 int results_csv(char **out, const struct results *r);

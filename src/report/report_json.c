@@ -258,18 +258,15 @@ static int rows_as_lines(char **out, const struct results *r)
     for (size_t i = 0; i < r->n_rows; i++) {
         TRY(json_new(&o));
         TRY(row_to_json(o, &r->row[i]));
-        line = cJSON_PrintUnformatted(o);
-        if (!line)
-            FAIL(ERR_MEMORY, "out of memory: JSON");
+        TRY(json_line(&line, o));
         TRY(str_addf(&s, "%s\n", line));
-        cJSON_free(line);
-        line = NULL;
+        MEM_FREE(line);
         json_free(&o);
     }
     *out = s.text;
     s.text = NULL;
 out:
-    cJSON_free(line);
+    MEM_FREE(line);
     json_free(&o);
     str_free(&s);
     return rc;

@@ -7,20 +7,25 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { N_NAMES = 4, N_COLUMNS = N_NAMES + METRIC_COUNT, CELL = 64 };
+enum { N_NAMES = 4, N_COLUMNS = N_NAMES + METRIC_COUNT, CELL = 16 };
 
-/* A grid of short texts; column widths are found at the end. */
+struct line {
+    const char *name[N_NAMES];      /* borrowed, of any length */
+    char value[METRIC_COUNT][CELL]; /* a number or a title */
+};
+
+/* Lines of text; column widths are found at the end. */
 struct grid {
-    char (*cell)[N_COLUMNS][CELL]; /* [n] */
+    struct line *line; /* [n] */
     size_t n;
     size_t cap;
 };
 
-static int add_line(struct grid *g)
+static int add_line(struct grid *g, const char *const name[N_NAMES])
 {
     int rc = ERR_OK;
-    TRY(MEM_GROW(g->cell, &g->cap, g->n + 1));
-    g->n++;
+    TRY(MEM_GROW(g->line, &g->cap, g->n + 1));
+    memcpy((void *)g->line[g->n++].name, (const void *)name, N_NAMES * sizeof *name);
 out:
     return rc;
 }
@@ -29,11 +34,9 @@ static int add_head(struct grid *g)
 {
     static const char *const name[N_NAMES] = {"variant", "train", "test", "class"};
     int rc = ERR_OK;
-    TRY(add_line(g));
-    for (int i = 0; i < N_NAMES; i++)
-        (void)snprintf(g->cell[0][i], CELL, "%s", name[i]);
+    TRY(add_line(g, name));
     for (int m = 0; m < METRIC_COUNT; m++)
-        (void)snprintf(g->cell[0][N_NAMES + m], CELL, "%s", metric_info((enum metric)m)->title);
+        (void)snprintf(g->line[0].value[m], CELL, "%s", metric_info((enum metric)m)->title);
 out:
     return rc;
 }
@@ -49,13 +52,11 @@ static void put_value(char out[CELL], bool defined, double value)
 static int add_row(struct grid *g, const struct row *row)
 {
     int rc = ERR_OK;
-    const char *name[N_NAMES] = {row->variant, row->train, row->test,
-                                 row->class_name ? row->class_name : ""};
-    TRY(add_line(g));
-    for (int i = 0; i < N_NAMES; i++)
-        (void)snprintf(g->cell[g->n - 1][i], CELL, "%s", name[i]);
+    const char *const name[N_NAMES] = {row->variant, row->train, row->test,
+                                       row->class_name ? row->class_name : ""};
+    TRY(add_line(g, name));
     for (int m = 0; m < METRIC_COUNT; m++)
-        put_value(g->cell[g->n - 1][N_NAMES + m], row->defined[m], row->value[m]);
+        put_value(g->line[g->n - 1].value[m], row->defined[m], row->value[m]);
 out:
     return rc;
 }
@@ -64,9 +65,8 @@ out:
 static int add_overall(struct grid *g, const struct results *r, const char *variant)
 {
     int rc = ERR_OK;
-    TRY(add_line(g));
-    (void)snprintf(g->cell[g->n - 1][0], CELL, "%s", variant);
-    (void)snprintf(g->cell[g->n - 1][1], CELL, "mean");
+    const char *const name[N_NAMES] = {variant, "mean", "", ""};
+    TRY(add_line(g, name));
     for (int m = 0; m < METRIC_COUNT; m++) {
         double sum = 0;
         size_t count = 0;
@@ -75,10 +75,15 @@ static int add_overall(struct grid *g, const struct results *r, const char *vari
                 sum += r->mean[i].value[m];
                 count++;
             }
-        put_value(g->cell[g->n - 1][N_NAMES + m], count > 0, count ? sum / (double)count : 0);
+        put_value(g->line[g->n - 1].value[m], count > 0, count ? sum / (double)count : 0);
     }
 out:
     return rc;
+}
+
+static const char *cell_text(const struct line *line, size_t column)
+{
+    return column < N_NAMES ? line->name[column] : line->value[column - N_NAMES];
 }
 
 /* Width on the screen: bytes that do not continue a UTF-8 character. */
@@ -95,7 +100,7 @@ static int print_line(struct str *s, const struct grid *g, size_t line, const si
 {
     int rc = ERR_OK;
     for (size_t c = 0; c < N_COLUMNS; c++) {
-        const char *text = g->cell[line][c];
+        const char *text = cell_text(&g->line[line], c);
         int gap = (int)(width[c] - width_of(text));
         if (c == N_NAMES - 1 && !with_classes)
             continue;
@@ -132,7 +137,7 @@ static int print_grid(char **out, const struct grid *g, bool with_classes)
     size_t width[N_COLUMNS] = {0};
     for (size_t line = 0; line < g->n; line++)
         for (size_t c = 0; c < N_COLUMNS; c++) {
-            size_t w = width_of(g->cell[line][c]);
+            size_t w = width_of(cell_text(&g->line[line], c));
             width[c] = w > width[c] ? w : width[c];
         }
     for (size_t line = 0; line < g->n; line++) {
@@ -161,19 +166,49 @@ int results_table(char **out, const struct results *r, bool with_classes)
             TRY(add_overall(&g, r, row[i].variant));
     TRY(print_grid(out, &g, with_classes));
 out:
-    MEM_FREE(g.cell);
+    MEM_FREE(g.line);
     return rc;
 }
 
-/* Was this reason already told for an earlier row of the same test set and metric? */
-static bool is_told(const struct results *r, size_t row, int m)
+static bool same_reason(const struct row *a, const struct row *b, int m)
 {
+    return a->why[m] && b->why[m] && strcmp(a->why[m], b->why[m]) == 0;
+}
+
+static bool same_class(const struct row *a, const struct row *b)
+{
+    return strcmp(a->test, b->test) == 0 && strcmp(a->class_name, b->class_name) == 0;
+}
+
+/* Do all rows of this test class lack the metric for the same reason, whatever the bank? */
+static bool is_common(const struct results *r, const struct row *row, int m)
+{
+    for (size_t i = 0; i < r->n_rows; i++)
+        if (same_class(&r->row[i], row) && !same_reason(&r->row[i], row, m))
+            return false;
+    return true;
+}
+
+/* Was this told for an earlier row: of any bank, or of the same one? */
+static bool is_told(const struct results *r, size_t row, int m, bool any_bank)
+{
+    const struct row *this = &r->row[row];
     for (size_t i = 0; i < row; i++)
-        if (r->row[i].why[m] && strcmp(r->row[i].test, r->row[row].test) == 0 &&
-            strcmp(r->row[i].class_name, r->row[row].class_name) == 0 &&
-            strcmp(r->row[i].why[m], r->row[row].why[m]) == 0)
+        if (same_class(&r->row[i], this) && same_reason(&r->row[i], this, m) &&
+            (any_bank || strcmp(r->row[i].train, this->train) == 0))
             return true;
     return false;
+}
+
+static int add_reason(struct str *s, const struct results *r, size_t i, int m)
+{
+    const struct row *row = &r->row[i];
+    bool any_bank = is_common(r, row, m);
+    if (is_told(r, i, m, any_bank))
+        return ERR_OK;
+    return str_addf(s, "- %s%s%s/%s: no %s: %s\n", any_bank ? "" : row->train,
+                    any_bank ? "" : " -> ", row->test, row->class_name,
+                    metric_info((enum metric)m)->title, row->why[m]);
 }
 
 int results_remarks(char **out, const struct results *r)
@@ -182,12 +217,9 @@ int results_remarks(char **out, const struct results *r)
     struct str s = {0};
     TRY(str_add(&s, ""));
     for (size_t i = 0; i < r->n_rows; i++)
-        for (int m = 0; m < METRIC_COUNT; m++) {
-            const struct row *row = &r->row[i];
-            if (row->why[m] && !is_told(r, i, m))
-                TRY(str_addf(&s, "- %s/%s: no %s: %s\n", row->test, row->class_name,
-                             metric_info((enum metric)m)->title, row->why[m]));
-        }
+        for (int m = 0; m < METRIC_COUNT; m++)
+            if (r->row[i].why[m])
+                TRY(add_reason(&s, r, i, m));
     for (size_t i = 0; i < r->n_skipped; i++)
         TRY(str_addf(&s, "- %s, item %zu (%s) skipped: %s\n", r->skipped[i].dataset,
                      r->skipped[i].item, r->skipped[i].image, r->skipped[i].why));
@@ -197,6 +229,20 @@ int results_remarks(char **out, const struct results *r)
     s.text = NULL;
 out:
     str_free(&s);
+    return rc;
+}
+
+int results_text(char **out, const struct results *r, bool with_classes)
+{
+    int rc = ERR_OK;
+    char *table = NULL;
+    char *remarks = NULL;
+    TRY(results_table(&table, r, with_classes));
+    TRY(results_remarks(&remarks, r));
+    TRY(str_make(out, "%s%s%s", table, remarks[0] ? "\n" : "", remarks));
+out:
+    MEM_FREE(table);
+    MEM_FREE(remarks);
     return rc;
 }
 

@@ -129,6 +129,18 @@ out:
     return rc;
 }
 
+void queue_pause(const char *stage)
+{
+    const char *wanted = getenv("MRAD_PAUSE");
+    size_t n = strlen(stage);
+    double end;
+    if (!wanted || strncmp(wanted, stage, n) != 0 || (wanted[n] && wanted[n] != ':'))
+        return;
+    end = clock_now() + (wanted[n] ? strtod(wanted + n + 1, NULL) : 60);
+    while (!stop_requested() && clock_now() < end)
+        clock_sleep(1e-2);
+}
+
 /* The worker's loop; account is NULL on ranks other than 0. */
 static int work(struct comm *comm, const struct queue *queue, struct account *account)
 {
@@ -151,6 +163,8 @@ static int work(struct comm *comm, const struct queue *queue, struct account *ac
             break;
         if (failed == ERR_OK)
             failed = queue->work(queue->context, (size_t)item);
+        if (failed == ERR_OK)
+            queue_pause(queue->stage);
         q.finished = item;
     }
     rc = failed;

@@ -29,4 +29,10 @@ struct queue {
  */
 int queue_run(struct comm *comm, const struct queue *queue);
 
+/*
+ * For tests of stopping and killing: the environment variable MRAD_PAUSE=STAGE[:SECONDS] makes a rank
+ * rest so long (60 s) after each item of that stage, until a stop is requested of it. Local.
+ */
+void queue_pause(const char *stage);
+
 #endif /* SWEEP_QUEUE_H */

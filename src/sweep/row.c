@@ -36,23 +36,10 @@ out:
     return rc;
 }
 
-/* Does a row leave out items that could not be read? Undefined metrics stand in the same list. */
-static bool has_skipped_items(const cJSON *tree)
-{
-    const cJSON *o;
-    cJSON_ArrayForEach(
-        o, cJSON_GetObjectItemCaseSensitive(
-               tree, "skipped")) if (cJSON_GetObjectItemCaseSensitive(o, "item")) return true;
-    return false;
-}
-
-bool row_exists(const struct sweep *s, const struct cell *cell, size_t class_id)
+bool row_exists(const struct cell *cell, size_t class_id)
 {
     cJSON *tree = NULL;
-    bool skips = s->config->on_bad_item == BAD_ITEM_SKIP;
     bool exists = read_artefact(&tree, cell, class_id) == ERR_OK;
-    if (exists && !skips)
-        exists = !has_skipped_items(tree);
     json_free(&tree);
     err_clear();
     return exists;
@@ -180,6 +167,23 @@ out:
     return rc;
 }
 
+/* Items that the bank lacks, because they could not be read. */
+static int add_untrained(struct work *w, const struct features *f)
+{
+    int rc = ERR_OK;
+    struct feature_shard shard = {0};
+    for (size_t i = 0; i < f->n_shards; i++) {
+        TRY(feature_shard_open(&shard, f, i));
+        for (size_t row = 0; row < shard.n; row++)
+            if (shard.skipped[row])
+                TRY(skip_item(w, &shard, row));
+        feature_shard_close(&shard);
+    }
+out:
+    feature_shard_close(&shard);
+    return rc;
+}
+
 static int measure(struct work *w)
 {
     int rc = ERR_OK;
@@ -192,6 +196,8 @@ static int measure(struct work *w)
     struct metric_row row;
     for (size_t i = 0; i < test->features->n_shards; i++)
         TRY(add_shard(w, test->features, i));
+    if (c->on_bad_item == BAD_ITEM_SKIP && w->cell->train != w->cell->test)
+        TRY(add_untrained(w, w->sweep->member[w->cell->train].features));
     TRY(metric_set_compute(w->set, &options, &row));
     TRY(results_add(&w->notes, name, w->cell->seed, &row));
     TRY(add_warnings(w, &row));

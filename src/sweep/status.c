@@ -96,10 +96,14 @@ out:
 static void write_or_log(const struct status *s, const char *state, const char *message)
 {
     char kept[512];
+    char before[2048]; /* the error that is being told, if any */
     (void)snprintf(kept, sizeof kept, "%s", message);
+    (void)snprintf(before, sizeof before, "%s", err_message());
     if (write_file(s, state, kept)) {
         log_warn("status", "%s", err_message());
         err_clear();
+        if (before[0])
+            (void)err_set(ERR_IO, __FILE__, __LINE__, __func__, "%s", before);
     }
 }
 

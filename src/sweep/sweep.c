@@ -60,16 +60,24 @@ out:
     return rc;
 }
 
+static int check_stop(size_t stage)
+{
+    int rc = ERR_OK;
+    if (stop_requested())
+        FAIL(ERR_STOPPED, "stopped on request during %s", stage_name(stage));
+out:
+    return rc;
+}
+
 /* All ranks together, one piece after another. */
 static int run_together(struct sweep *s, size_t stage, const struct piece *piece, size_t n)
 {
     int rc = ERR_OK;
     for (size_t i = 0; i < n; i++) {
-        TRY_ALL(s->comm, stop_requested() ? err_set(ERR_STOPPED, __FILE__, __LINE__, __func__,
-                                                    "stopped on request")
-                                          : ERR_OK);
+        TRY_ALL(s->comm, check_stop(stage));
         TRY(stage_together(s, stage, &piece[i]));
         status_stage(s->status, stage, i + 1, n);
+        queue_pause(stage_name(stage));
     }
 out:
     return rc;

@@ -82,8 +82,8 @@ struct piece {
 /* Path of a row's artefact; free with MEM_FREE. */
 int row_path(char **out, const struct cell *cell, size_t class_id);
 
-/* Is a readable row of this key there, without skipped items unless those are allowed? */
-bool row_exists(const struct sweep *sweep, const struct cell *cell, size_t class_id);
+/* Is a readable row of this key there? */
+bool row_exists(const struct cell *cell, size_t class_id);
 
 /* Compute and write one row. Local. */
 int row_build(struct sweep *sweep, struct cell *cell, size_t class_id);

@@ -293,12 +293,14 @@ static void want_for_cell(struct sweep *s, struct cell *cell)
     struct member *test = &s->member[cell->test];
     bool misses_row = false;
     for (size_t c = 0; c < test->manifest->n_classes; c++) {
-        s->wants_row[cell->first_row + c] = !row_exists(s, cell, c);
+        s->wants_row[cell->first_row + c] = !row_exists(cell, c);
         misses_row = misses_row || s->wants_row[cell->first_row + c];
     }
     if (!misses_row)
         return;
     test->wants_features = 1; /* the masks lie there */
+    if (s->config->on_bad_item == BAD_ITEM_SKIP)
+        train->wants_features = 1; /* and what the bank lacks */
     cell->wants_scores = !scores_is_whole(cell->place) && !is_scored_earlier(s, cell);
     if (!cell->wants_scores)
         return;
@@ -464,13 +466,13 @@ static int describe_cell(struct str *s, const struct sweep *sweep, const struct 
     size_t missing = 0;
     for (size_t c = 0; c < n; c++)
         missing += sweep->wants_row[cell->first_row + c];
-    TRY(str_addf(s, "cell      %s  %s -> %s  scores %s, %zu of %zu rows there\n          %s\n",
+    TRY(str_addf(s, "cell      %s  %s -> %s  scores %s, %zu of %zu rows there%s\n          %s\n",
                  cell->variant, sweep->member[cell->train].entry->name,
                  sweep->member[cell->test].entry->name,
                  cell->wants_scores ? "to make"
                  : missing          ? "there"
                                     : "not needed",
-                 n - missing, n, cell->row_dir));
+                 n - missing, n, missing ? ": to make" : "", cell->row_dir));
 out:
     return rc;
 }

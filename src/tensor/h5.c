@@ -8,22 +8,39 @@
 #include "tensor/h5_int.h"
 #include "version.h"
 
+#include <errno.h>
 #include <hdf5.h>
 #include <string.h>
+#include <unistd.h>
 
-static herr_t keep_innermost(unsigned n, const H5E_error2_t *e, void *payload)
+/* What an error stack says: the outermost entry reads best; the system's reason lies further in. */
+struct account {
+    const char *outermost;
+    const char *system; /* "No space left on device', buf = ..." */
+};
+
+/* Called for the innermost entry first. */
+static herr_t note_entry(unsigned n, const H5E_error2_t *e, void *payload)
 {
+    static const char mark[] = "error message = '";
+    struct account *a = payload;
+    const char *found = e->desc ? strstr(e->desc, mark) : NULL;
     (void)n;
-    *(const char **)payload = e->desc;
+    a->outermost = e->desc;
+    if (found && !a->system)
+        a->system = found + strlen(mark);
     return 0;
 }
 
 const char *h5_reason(char *out, size_t n)
 {
-    const char *desc = NULL;
-    (void)H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, keep_innermost, &desc);
-    /* the walk visits the innermost entry first and the API call last; the last one reads best */
-    (void)snprintf(out, n, "%s", desc && desc[0] ? desc : "HDF5 gives no reason");
+    struct account a = {0};
+    (void)H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, note_entry, &a);
+    if (a.system)
+        (void)snprintf(out, n, "%.*s (%s)", (int)strcspn(a.system, "'"), a.system, a.outermost);
+    else
+        (void)snprintf(out, n, "%s",
+                       a.outermost && a.outermost[0] ? a.outermost : "HDF5 gives no reason");
     (void)H5Eclear2(H5E_DEFAULT);
     return out;
 }
@@ -32,6 +49,7 @@ static int file_new(struct h5 **out, const char *path)
 {
     int rc = ERR_OK;
     *out = NULL;
+    (void)H5dont_atexit(); /* it would close what a full disk kept open once more, and crash */
     (void)H5Eset_auto2(H5E_DEFAULT, NULL, NULL); /* messages are ours, not the library's */
     TRY(MEM_NEW(*out, 1));
     (*out)->id = -1;
@@ -46,11 +64,15 @@ int h5_create(struct h5 **out, const char *path, const char *schema, int version
     char why[160];
     struct h5 *f = NULL;
     hid_t plist = -1;
+    hid_t access = -1;
     TRY(file_new(&f, path));
     TRY(atomic_begin(&f->atomic, path));
     plist = H5Pcreate(H5P_FILE_CREATE);
     (void)H5Pset_obj_track_times(plist, 0);
-    f->id = H5Fcreate(f->atomic.temp, H5F_ACC_TRUNC, plist, H5P_DEFAULT);
+    /* From this format on the library checksums what describes the data too, attributes included. */
+    access = H5Pcreate(H5P_FILE_ACCESS);
+    (void)H5Pset_libver_bounds(access, H5F_LIBVER_V110, H5F_LIBVER_V110);
+    f->id = H5Fcreate(f->atomic.temp, H5F_ACC_TRUNC, plist, access);
     if (f->id < 0)
         FAIL(ERR_IO, "cannot create %s: %s", f->atomic.temp, h5_reason(why, sizeof why));
     TRY(h5_put_text(f, "/", "schema", schema));
@@ -59,6 +81,8 @@ int h5_create(struct h5 **out, const char *path, const char *schema, int version
 out:
     if (plist >= 0)
         (void)H5Pclose(plist);
+    if (access >= 0)
+        (void)H5Pclose(access);
     if (rc)
         h5_close(&f);
     *out = f;
@@ -91,7 +115,8 @@ int h5_open(struct h5 **out, const char *path)
     struct h5 *f = NULL;
     TRY(file_new(&f, path));
     if (!path_is_file(path))
-        FAIL(ERR_IO, "cannot open %s: no such file", path);
+        FAIL(ERR_IO, "cannot open %s: %s", path,
+             access(path, F_OK) ? strerror(errno) : "it is no file");
     f->id = H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT);
     if (f->id < 0)
         FAIL(ERR_FORMAT, "%s: not a readable HDF5 file (%s)", path, h5_reason(why, sizeof why));

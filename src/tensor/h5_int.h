@@ -13,7 +13,7 @@ struct h5 {
     struct atomic_file atomic; /* empty for files opened for reading */
 };
 
-/* HDF5's own account of the last failure, written to out; clears it. Returns out. */
+/* HDF5's own account of the last failure, with the system's reason if there is one; clears it. */
 const char *h5_reason(char *out, size_t n);
 
 #endif /* TENSOR_H5_INT_H */

@@ -218,7 +218,7 @@ static void foreign_files_are_refused(void **state)
     hid_t id;
     (void)state;
     tiny_store_open(&s, NULL);
-    CHECK_FAILS(bank_load(&bank, tiny_path(&s, "none.h5")), ERR_IO, "no such file");
+    CHECK_FAILS(bank_load(&bank, tiny_path(&s, "none.h5")), ERR_IO, "No such file");
     CHECK_OK(file_write(tiny_path(&s, "x.h5"), "no HDF5 file", 12));
     CHECK_FAILS(bank_load(&bank, tiny_path(&s, "x.h5")), ERR_FORMAT, "not a readable HDF5 file");
     id = H5Fcreate(tiny_path(&s, "x.h5"), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);

@@ -173,7 +173,7 @@ static void whole_shards_are_found(void **state)
     features_range(s.features, 1, &first, &n);
     assert_true(first == 4 && n == 2);
     expect_absent(&s, 0, "missing");
-    CHECK_FAILS(open_shard(&s, 0), ERR_IO, "no such file");
+    CHECK_FAILS(open_shard(&s, 0), ERR_IO, "No such file");
     tiny_extract(&s);
     for (size_t i = 0; i < TINY_SHARDS; i++) {
         assert_true(features_has_shard(s.features, i, &why));

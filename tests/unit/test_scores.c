@@ -165,9 +165,9 @@ static void a_missing_part_stops_the_join(void **state)
     CHECK_OK(scores_shard_path(&path, s.scores, 1));
     CHECK_FAILS(scores_read(&part, path, s.scores, 0), ERR_FORMAT, "is part 1, wanted 0");
     assert_int_equal(rename(first, path), 0);
-    CHECK_FAILS(scores_join(s.scores), ERR_IO, "shard-00000.h5: no such file");
+    CHECK_FAILS(scores_join(s.scores), ERR_IO, "shard-00000.h5: No such file");
     assert_int_equal(rename(path, first), 0);
-    CHECK_FAILS(scores_join(s.scores), ERR_IO, "shard-00001.h5: no such file");
+    CHECK_FAILS(scores_join(s.scores), ERR_IO, "shard-00001.h5: No such file");
     assert_true(has_part(&s, 0));
     assert_false(scores_is_whole(s.scores));
     MEM_FREE(path);

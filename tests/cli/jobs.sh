@@ -1,0 +1,54 @@
+#!/usr/bin/env bash
+# Every job of jobs/ is a valid configuration: without its files it fails by naming one, with others in their
+# place it has a plan.
+set -euo pipefail
+source "$MRAD_SOURCE/tests/support/cli.sh"
+
+make_world
+mkdir "$dir/work"
+cd "$dir/work"
+n=0
+for job in "$MRAD_SOURCE"/jobs/*.json; do
+    n=$((n + 1))
+    check_py "cannot read $job" "$job" "$dir/job" <<'PY'
+import json
+import pathlib
+import re
+import sys
+job, out = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2])
+text = job.read_text()
+tree = json.loads(re.sub(r"^\s*//.*$", "", text, flags=re.M))
+shown = f"jobs/{job.name}" in text or f"jobs/{job.stem}.sh" in text
+assert shown, "the comment does not say how to run it"
+names = list(tree["datasets"])
+pairs = tree.get("pairs", "protocol")
+cells = len(names) * (len(names) - 1) if pairs == "all" else len(names) if pairs == "protocol" else len(pairs)
+cells *= len(tree.get("seeds", [1])) * len(tree.get("variants", [1]))
+for key in ("out", "store"):
+    assert re.match(r"(results|store|demo)(/|$)", tree[key]), f"{key}: {tree[key]} is no folder that git ignores"
+out.with_suffix(".weights").write_text(tree["model"]["weights"])
+out.with_suffix(".names").write_text("".join(f"{x}\n" for x in names))
+out.with_suffix(".roots").write_text("".join(f"{d['root']}\n" for d in tree["datasets"].values()))
+out.with_suffix(".cells").write_text(str(cells))
+PY
+    run 1 plan "$job"
+    err_has "$(cat "$dir/job.weights")"
+    out_is_empty
+    run 1 plan "$job" --weights "$dir/model.safetensors" --image-size 56
+    err_has "$(head -n1 "$dir/job.roots")/meta.json"
+    out_is_empty
+    options=(--weights "$dir/model.safetensors" --image-size 56 --store "$dir/store")
+    while IFS= read -r name; do
+        options+=(--dataset "$name=$dir/world/weave")
+    done <"$dir/job.names"
+    run 0 plan "$job" "${options[@]}"
+    [ "$(grep -c '^cell' "$dir/out")" = "$(cat "$dir/job.cells")" ] ||
+        fail "$job: the plan has $(grep -c '^cell' "$dir/out") cells, wanted $(cat "$dir/job.cells")"
+    sed '$d' "$job" >"$dir/cut.json"
+    refused 2 "$dir/cut.json:" plan "$dir/cut.json"
+    sed 's/"datasets"/"data_sets"/' "$job" >"$dir/cut.json"
+    refused 2 "data_sets: no such key, did you mean \"datasets\"?" plan "$dir/cut.json"
+done
+[ "$n" -ge 1 ] || fail "no jobs found"
+[ -z "$(ls -A "$dir/work")" ] || fail "plan left something in the current folder: $(ls -A "$dir/work")"
+finish
