@@ -140,8 +140,8 @@ int text_forward(struct text_tower *tower, const real *prompt, const int32_t *en
  * [R, n_deep, deep_len, T]. Host memory; both are overwritten.
  *
  * grad_deep is kept apart for each row because the published program rounds it to fp16 (by its type
- * conversion) before it sums over rows; so is done here, with gradual underflow and, above 65504,
- * infinity. What a deep prompt replaced gets no gradient from later layers.
+ * conversion) before it sums over rows. So is done here: zero at 2^-25 and below, infinite from 65520
+ * on. What a deep prompt replaced gets no gradient from later layers. Can be repeated.
  */
 int text_backward(struct text_tower *tower, const real *grad_out, real *grad_prompt,
                   real *grad_deep);

@@ -21,6 +21,10 @@ enum text_map {
     N_MAPS
 };
 
+/*
+ * Backward has its own packed weights: packed ones cannot be read back, and a plain copy for
+ * ops_product would be as large and, at 272 rows, as fast.
+ */
 struct text_block {
     real *ln_1[2], *ln_2[2];     /* weight and bias, [T] */
     struct linear *map[N_MAPS];  /* MAP_OUT and MAP_PROJ add */

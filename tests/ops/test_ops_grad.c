@@ -172,12 +172,56 @@ static void a_batch_is_its_items(void **state)
     on_all_variants(batch_case);
 }
 
+/* All results of one attention, its gradient, a layer norm gradient and QuickGELUs, one after another. */
+static struct buffer all_results(struct ops *ops)
+{
+    const struct attention_shape s = {33, 33, 3, 64, 4, true};
+    const size_t d = s.n_heads * s.head_dim, n = s.n_items * s.n_query;
+    struct buffer qkv, out, all = buffer_filled(n * d * 9, 1, 1);
+    struct buffer w = buffer_filled(d, 2, 1);
+    struct attention a = make_attention(&s, &qkv, &out);
+    float *at = all.data + n * d;
+    const struct attention_grad g = {out.data, at, at + d, at + 2 * d};
+    const struct norm_grad norm = {qkv.data, w.data, out.data, at + 3 * n * d, n, d};
+    a.out = all.data;
+    CHECK_OK(ops_attend(ops, &a));
+    CHECK_OK(ops_attend_grad(ops, &a, &g));
+    CHECK_OK(ops_layer_norm_grad(ops, &norm));
+    CHECK_OK(ops_quick_gelu(ops, qkv.data, n * d, at + 4 * n * d));
+    CHECK_OK(ops_quick_gelu_grad(ops, qkv.data, 3 * n * d, at + 5 * n * d));
+    buffer_drop(&qkv), buffer_drop(&out), buffer_drop(&w);
+    return all;
+}
+
+static void the_number_of_threads_changes_nothing(void **state)
+{
+    struct buffer first = {0};
+    (void)state;
+    for (int threads = 1; threads <= 5; threads++) {
+        struct ops *ops = NULL;
+        struct buffer all;
+        CHECK_OK(ops_open(&ops, "cpu", threads));
+        all = all_results(ops);
+        ops_close(&ops);
+        if (threads == 1) {
+            first = all;
+            continue;
+        }
+        assert_memory_equal(all.data, first.data, all.n * sizeof *all.data);
+        buffer_drop(&all);
+    }
+    buffer_drop(&first);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(layer_norm_gradients_agree), cmocka_unit_test(quick_gelus_agree),
-        cmocka_unit_test(batches_and_masks_agree),    cmocka_unit_test(attention_gradients_agree),
+        cmocka_unit_test(layer_norm_gradients_agree),
+        cmocka_unit_test(quick_gelus_agree),
+        cmocka_unit_test(batches_and_masks_agree),
+        cmocka_unit_test(attention_gradients_agree),
         cmocka_unit_test(a_batch_is_its_items),
+        cmocka_unit_test(the_number_of_threads_changes_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, check_balance);
 }
