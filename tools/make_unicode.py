@@ -4,7 +4,7 @@
     tools/make_unicode.py > src/clip/tokenizer_tables.c
 
 Every table is asked of the function that CLIP's own tokenizer calls, not of a property's name:
-letters and numbers of the `regex` package, white space of str.split, lower case of str.lower. The
+letters, numbers and white space of the `regex` package, lower case of str.lower. The
 two tables for the final sigma are found by what str.lower makes of a sigma beside the character.
 """
 import sys
@@ -61,13 +61,16 @@ def main():
     # What tokenizer_clean.c and tokenizer_split.c take for granted.
     assert [c for c in CODES if len(chr(c).lower()) > 1] == [0x130]
     assert chr(0x130).lower() == "i\u0307"
-    none = [c for c in CODES if not chr(c).isspace()
+    space = regex.compile(r"\s", regex.IGNORECASE)
+    assert [c for c in CODES if chr(c).isspace() and not space.match(chr(c))] == [0x1C, 0x1D, 0x1E, 0x1F]
+    assert all(chr(c).isspace() for c in CODES if space.match(chr(c)))
+    none = [c for c in CODES if not space.match(chr(c))
             and sum(bool(p.match(chr(c))) for p in (letter, number, other)) != 1]
     assert none == [0x345], none
     print(f"""/*
  * tokenizer_tables.c - written by tools/make_unicode.py; see tokenizer_int.h.
  *
- * Letters and numbers: regex {regex.__version__}. White space and lower case: Python
+ * Letters, numbers and white space: regex {regex.__version__}. Lower case: Python
  * {sys.version.split()[0]}, Unicode {unicodedata.unidata_version}.
  */
 #include "clip/tokenizer_int.h"
@@ -75,7 +78,7 @@ def main():
 /* clang-format off */""")
     table("code_range", "letters", "General category L.", ranges(letter.match))
     table("code_range", "numbers", "General category N.", ranges(number.match))
-    table("code_range", "spaces", "What str.split takes for white space.", ranges(str.isspace))
+    table("code_range", "spaces", "White space.", ranges(space.match))
     table("code_range", "cased", "Cased and not case-ignorable.", ranges(sigma_after))
     table("code_range", "case_ignorable", "Looked through when a sigma's neighbours are judged.",
           ranges(lambda c: sigma_after("a" + c) and not sigma_after(c)))

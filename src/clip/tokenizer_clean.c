@@ -192,16 +192,27 @@ static size_t unescape(uint32_t *c, size_t n)
     return kept;
 }
 
-/* Runs of white space become one blank, none at the ends. Returns the new length. */
+/* What str.strip removes: four separators more than the pattern's white space. */
+static bool is_trimmed(uint32_t code)
+{
+    return is_space(code) || (code >= 0x1C && code <= 0x1F);
+}
+
+/* Nothing blank at the ends, one blank for each run inside. Returns the new length. */
 static size_t collapse(uint32_t *c, size_t n)
 {
     size_t kept = 0;
-    for (size_t at = 0; at < n; at++)
+    size_t at = 0;
+    while (n > 0 && is_trimmed(c[n - 1]))
+        n--;
+    while (at < n && is_trimmed(c[at]))
+        at++;
+    for (; at < n; at++)
         if (!is_space(c[at]))
             c[kept++] = c[at];
-        else if (kept && c[kept - 1] != ' ')
+        else if (c[kept - 1] != ' ')
             c[kept++] = ' ';
-    return kept && c[kept - 1] == ' ' ? kept - 1 : kept;
+    return kept;
 }
 
 static uint32_t simple_lower(uint32_t code)

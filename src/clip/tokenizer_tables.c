@@ -1,7 +1,7 @@
 /*
  * tokenizer_tables.c - written by tools/make_unicode.py; see tokenizer_int.h.
  *
- * Letters and numbers: regex 2026.5.9. White space and lower case: Python
+ * Letters, numbers and white space: regex 2026.5.9. Lower case: Python
  * 3.11.7, Unicode 14.0.0.
  */
 #include "clip/tokenizer_int.h"
@@ -198,9 +198,9 @@ const struct code_range numbers[] = {
 };
 const size_t n_numbers = sizeof numbers / sizeof *numbers;
 
-/* What str.split takes for white space. */
+/* White space. */
 const struct code_range spaces[] = {
-    {0x9, 0xD}, {0x1C, 0x20}, {0x85, 0x85}, {0xA0, 0xA0}, {0x1680, 0x1680}, {0x2000, 0x200A},
+    {0x9, 0xD}, {0x20, 0x20}, {0x85, 0x85}, {0xA0, 0xA0}, {0x1680, 0x1680}, {0x2000, 0x200A},
     {0x2028, 0x2029}, {0x202F, 0x202F}, {0x205F, 0x205F}, {0x3000, 0x3000},
 };
 const size_t n_spaces = sizeof spaces / sizeof *spaces;
