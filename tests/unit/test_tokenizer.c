@@ -340,7 +340,7 @@ static void hostile_tokenizer_json_is_refused(void **state)
     static const struct change changes[] = {
         {"\"model\"", "\"modal\"", "no object \"model\""},
         {"\"BPE\"", "\"WordPiece\"", "type \"WordPiece\""},
-        {"\"</w>\",\n", "\"\",\n", "end_of_word_suffix is \"\""},
+        {"suffix\": \"</w>\"", "suffix\": \"\"", "end_of_word_suffix is \"\""},
         {"\"vocab\"", "\"vocabulary\"", "no object \"vocab\""},
         {"\"merges\"", "\"merged\"", "no list \"merges\""},
         {"\"merges\": [", "\"merges\": [1,", "merge 1: wanted \"left right\""},
@@ -349,6 +349,8 @@ static void hostile_tokenizer_json_is_refused(void **state)
         {"\"merges\": [", "\"merges\": [\"a b c\",", "merge 1: \"a b c\""},
         {"\"merges\": [", "\"merges\": [\"q x\",", "result \"qx\" is not in the vocabulary"},
         {"\"merges\": [", "\"merges\": [\"qx x\",", "part \"qx\" is not in the vocabulary"},
+        {"\"merges\": [", "\"merges\": [\"q qx\",", "part \"qx\" is not in the vocabulary"},
+        {"\"merges\": [", "\"merges\": [\"o t\",", "the same merge at merge 1 and 3"},
         {"\"!\": 0", "\"!\": 0.5", "entry 1, \"!\": wanted an id"},
         {"\"!\": 0", "\"!\": -1", "wanted an id"},
         {"\"!\": 0", "\"!\": 1e300", "wanted an id"},
@@ -520,5 +522,6 @@ int main(void)
         cmocka_unit_test(mutated_files_do_no_harm),
         cmocka_unit_test(mutated_texts_do_no_harm),
     };
-    return cmocka_run_group_tests(tests, NULL, check_balance);
+    /* cmocka prints a failed group teardown but does not count it, so balance is asked for here */
+    return cmocka_run_group_tests(tests, NULL, NULL) != 0 || check_balance(NULL) != 0;
 }

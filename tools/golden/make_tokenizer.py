@@ -159,7 +159,7 @@ def main():
     (out / "gzip/bpe_simple_vocab_16e6.txt.gz").write_bytes(gzip.compress("\n".join(lines).encode(), mtime=0))
     (out / "pair/merges.txt").write_text("\n".join(lines) + "\n")
     (out / "pair/vocab.json").write_text(json.dumps(ids))
-    (out / "whole/tokenizer.json").write_text(json.dumps(whole(ids, merges), indent=1, ensure_ascii=False))
+    (out / "whole/tokenizer.json").write_text(json.dumps(whole(ids, merges), ensure_ascii=False))
     cases = [{"text": t, "ids": encode(t, ids, rank)} for t in texts_of_cases()]
     head = {"seed": SEED, "python": sys.version.split()[0], "regex": regex.__version__, "size": len(tokens)}
     rows = ",\n".join(json.dumps(c, ensure_ascii=True) for c in cases)
