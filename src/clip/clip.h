@@ -1,5 +1,6 @@
 /*
- * clip.h - the frozen CLIP encoders: weights from a file, image to features, prompts to embeddings.
+ * clip.h - the frozen CLIP encoders: weights from a file, image to features, text to token ids, prompts
+ * to embeddings.
  *
  *     struct weights *weights = NULL;
  *     struct encoder *encoder = NULL;
@@ -145,5 +146,55 @@ int text_forward(struct text_tower *tower, const real *prompt, const int32_t *en
  */
 int text_backward(struct text_tower *tower, const real *grad_out, real *grad_prompt,
                   real *grad_deep);
+
+/*
+ * CLIP's tokenizer: byte-pair encoding of cleaned, lower-cased text; ids equal those of OpenAI's
+ * SimpleTokenizer for text that ftfy would not change. Not done: ftfy's repairs (curly quotes, full
+ * width letters, ligatures, composition, control characters) and names of HTML characters other than
+ * amp, lt, gt, quot, apos and nbsp. See docs/TOKENIZER.md. Never changes once open; share it freely.
+ */
+struct tokenizer;
+
+/*
+ * From a folder (tokenizer.json, else vocab.json with merges.txt, else bpe_simple_vocab_16e6.txt.gz)
+ * or one of these files; the merges may also be unpacked text. Everything is checked: ERR_FORMAT (for
+ * the syntax of JSON ERR_CONFIG) names file and line or entry, ERR_CONFIG a folder without such files.
+ * Free with tokenizer_free.
+ */
+int tokenizer_open(struct tokenizer **out, const char *folder_or_file);
+
+/* The same from the bytes of a file other than vocab.json or merges.txt; name is for messages. */
+int tokenizer_parse(struct tokenizer **out, const char *name, const void *bytes, size_t n);
+
+/* Free and set to NULL. NULL is fine. */
+void tokenizer_free(struct tokenizer **tokenizer);
+
+/* Number of tokens; ids are below it. */
+size_t tokenizer_size(const struct tokenizer *tokenizer);
+
+/* Ids of <|startoftext|> and <|endoftext|>. */
+int32_t tokenizer_start(const struct tokenizer *tokenizer);
+int32_t tokenizer_end(const struct tokenizer *tokenizer);
+
+/*
+ * Ids of a text without start and end -> ids, at most cap; *n is how many there are. ERR_SHAPE when
+ * that is more than cap (*n is set). ERR_CONFIG for a text that is not valid UTF-8, with the offset of
+ * the byte, or longer than 64 KiB.
+ */
+int tokenizer_encode(const struct tokenizer *tokenizer, const char *text, int32_t *ids, size_t cap,
+                     size_t *n);
+
+/*
+ * Start, tokens, end, zeros -> ids [context], as clip.tokenize does. ERR_CONFIG when the text does not
+ * fit, with the text and the count: nothing is cut.
+ */
+int tokenizer_prompt(const struct tokenizer *tokenizer, const char *text, size_t context,
+                     int32_t *ids);
+
+/*
+ * Text of ids, a blank after each word; free with MEM_FREE. Ids that cut a character leave broken
+ * UTF-8. ERR_SHAPE for an id that is not in the vocabulary.
+ */
+int tokenizer_decode(const struct tokenizer *tokenizer, const int32_t *ids, size_t n, char **out);
 
 #endif /* CLIP_CLIP_H */
