@@ -8,7 +8,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "clip/clip.h"
-#include "clip/safetensors_int.h"
+#include "clip/source_int.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -58,7 +58,7 @@ static const struct rule {
 };
 
 struct weights {
-    struct safetensors file;
+    struct source file;
     char *path;
     bool is_hugging_face;
     char prefix[MAX_NAME]; /* what stands before every name in this file, often "" */
@@ -124,13 +124,13 @@ static void shape_text(char *out, size_t n, int rank, const size_t *dim)
         (void)snprintf(out + used, n - used, ")");
 }
 
-static int find_tensor(const struct safe_tensor **out, const struct weights *w, const char *name,
+static int find_tensor(const struct source_tensor **out, const struct weights *w, const char *name,
                        char part)
 {
     int rc = ERR_OK;
     char own[MAX_NAME];
     name_in_file(own, w, name, part);
-    *out = safetensors_find(&w->file, own);
+    *out = source_find(&w->file, own);
     if (!*out)
         FAIL(ERR_FORMAT, "%s: tensor '%s' is missing", w->path, own);
     if (!(*out)->is_float)
@@ -139,7 +139,7 @@ out:
     return rc;
 }
 
-static int expect_shape(const struct weights *w, const struct safe_tensor *t, int rank,
+static int expect_shape(const struct weights *w, const struct source_tensor *t, int rank,
                         const size_t *dim)
 {
     int rc = ERR_OK;
@@ -159,9 +159,9 @@ static int read_joined(const struct weights *w, const char *name, int rank, cons
                        float *out)
 {
     int rc = ERR_OK;
-    size_t part[SAFE_MAX_RANK];
+    size_t part[SOURCE_MAX_RANK];
     size_t count = 1;
-    const struct safe_tensor *t;
+    const struct source_tensor *t;
     for (int i = 0; i < rank; i++) {
         part[i] = i ? dim[i] : dim[0] / 3;
         count *= part[i];
@@ -169,7 +169,7 @@ static int read_joined(const struct weights *w, const char *name, int rank, cons
     for (size_t i = 0; i < 3; i++) {
         TRY(find_tensor(&t, w, name, "qkv"[i]));
         TRY(expect_shape(w, t, rank, part));
-        TRY(floats_from(out + i * count, t->data, t->dtype, count));
+        TRY(source_read(&w->file, t, out + i * count));
     }
 out:
     return rc;
@@ -180,11 +180,11 @@ static int read_transposed(const struct weights *w, const char *name, const size
     int rc = ERR_OK;
     const size_t turned[2] = {dim[1], dim[0]};
     float *copy = NULL;
-    const struct safe_tensor *t;
+    const struct source_tensor *t;
     TRY(find_tensor(&t, w, name, 0));
     TRY(expect_shape(w, t, 2, turned));
     TRY(MEM_NEW(copy, dim[0] * dim[1]));
-    TRY(floats_from(copy, t->data, t->dtype, dim[0] * dim[1]));
+    TRY(source_read(&w->file, t, copy));
     for (size_t r = 0; r < dim[0]; r++)
         for (size_t c = 0; c < dim[1]; c++)
             out[r * dim[1] + c] = copy[c * dim[0] + r];
@@ -198,7 +198,7 @@ int weights_read(const struct weights *w, const char *name, int rank, const size
     int rc = ERR_OK;
     char block[16];
     size_t count = 1;
-    const struct safe_tensor *t;
+    const struct source_tensor *t;
     const struct rule *rule = find_rule(name, block);
     enum form form = w->is_hugging_face && rule ? rule->form : SAME;
     if (form == JOINED)
@@ -209,7 +209,7 @@ int weights_read(const struct weights *w, const char *name, int rank, const size
         count *= dim[i];
     TRY(find_tensor(&t, w, name, 0));
     TRY(expect_shape(w, t, rank, dim));
-    TRY(floats_from(out, t->data, t->dtype, count));
+    TRY(source_read(&w->file, t, out));
 out:
     return rc;
 }
@@ -242,7 +242,8 @@ out:
 }
 
 /* Dimensions of a tensor whose sizes are not known yet. */
-static int look(const struct safe_tensor **out, const struct weights *w, const char *name, int rank)
+static int look(const struct source_tensor **out, const struct weights *w, const char *name,
+                int rank)
 {
     int rc = ERR_OK;
     TRY(find_tensor(out, w, name, 0));
@@ -264,7 +265,7 @@ static size_t count_layers(const struct weights *w)
         char own[MAX_NAME];
         (void)snprintf(name, sizeof name, "visual.transformer.resblocks.%zu.ln_1.weight", n);
         name_in_file(own, w, name, 0);
-        if (!safetensors_find(&w->file, own))
+        if (!source_find(&w->file, own))
             return n;
     }
 }
@@ -273,7 +274,7 @@ static int infer_shape(struct weights *w)
 {
     int rc = ERR_OK;
     struct clip_shape *s = &w->shape;
-    const struct safe_tensor *t;
+    const struct source_tensor *t;
     TRY(look(&t, w, "visual.class_embedding", 1));
     s->width = t->dim[0];
     TRY(look(&t, w, "visual.conv1.weight", 4));
@@ -307,7 +308,7 @@ int weights_open(struct weights **out, const char *path)
     struct weights *w = NULL;
     TRY(MEM_NEW(w, 1));
     TRY(str_dup(&w->path, path));
-    TRY(safetensors_open(&w->file, path));
+    TRY(source_open(&w->file, path));
     TRY(find_family(w));
     TRY(infer_shape(w));
 out:
@@ -321,7 +322,7 @@ void weights_free(struct weights **weights)
 {
     if (!*weights)
         return;
-    safetensors_close(&(*weights)->file);
+    source_close(&(*weights)->file);
     MEM_FREE((*weights)->path);
     MEM_FREE(*weights);
 }
