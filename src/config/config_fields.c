@@ -18,7 +18,7 @@ const struct field config_fields[] = {
      "published code (released) or published text (paper) where the two differ"},
 
     {"model.weights", KIND_TEXT, AT(weights), NULL, 0, 0, NULL, 0,
-     "safetensors file of a CLIP model (OpenAI, open_clip or Hugging Face names)"},
+     "safetensors or PyTorch file of a CLIP model (OpenAI, open_clip or Hugging Face names)"},
     {"model.image_size", KIND_SIZE, AT(image_size), "518", 1, 4096, NULL, IN_FEATURES,
      "side of the square input in pixels, a multiple of the model's patch"},
     {"encoder.vv_start", KIND_SIZE, AT(vv_start), "1", 1, 1024, NULL, IN_FEATURES,

@@ -110,7 +110,7 @@ static int pop_mark(struct machine *m, struct torch_value ***first, size_t *n)
     if (!m->n_marks)
         FAIL(ERR_FORMAT, "no MARK is on the stack");
     bottom = m->mark[--m->n_marks];
-    *first = m->stack + bottom;
+    *first = m->stack ? m->stack + bottom : NULL;
     *n = m->n_stack - bottom;
     m->n_stack = bottom;
 out:

@@ -32,7 +32,7 @@ static void add(const char *header, size_t n_data)
     size_t n = strlen(header);
     bytes[0] = (uint8_t)n;
     bytes[1] = (uint8_t)(n >> 8);
-    memcpy(bytes + 8, header, n);
+    (void)snprintf((char *)bytes + 8, sizeof bytes - 8, "%s", header);
     fuzz_add(bytes, 8 + n + n_data);
 }
 

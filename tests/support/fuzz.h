@@ -1,7 +1,7 @@
 /*
  * fuzz.h - a driver for fuzz targets that needs no special compiler.
  *
- * A target is a program of LLVMFuzzerTestOneInput and fuzz_corpus. Linked with fuzz.c it gets a main:
+ * A target is a program of LLVMFuzzerTestOneInput and fuzz_corpus. Linked with fuzz_main.c it runs:
  *
  *     fuzz_NAME [SECONDS [SEED]]    mutate the corpus for that long (default 5); deterministic but for
  *                                   the number of inputs; an input that crashes is saved and named
@@ -15,6 +15,11 @@
 
 #include <stddef.h>
 #include <stdint.h>
+
+struct fuzz_bytes {
+    const uint8_t *bytes;
+    size_t n;
+};
 
 /* The target: feed the bytes to a reader. Must neither crash nor leave memory. Returns 0. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
@@ -30,7 +35,10 @@ void fuzz_add(const void *bytes, size_t n);
  * parts removed, doubled or taken from other. The same seed and index give the same bytes. Returns the
  * new size.
  */
-size_t fuzz_mutate(uint8_t *out, size_t cap, const uint8_t *in, size_t n, const uint8_t *other,
-                   size_t n_other, uint64_t seed, uint64_t index);
+size_t fuzz_mutate(uint8_t *out, size_t cap, struct fuzz_bytes in, struct fuzz_bytes other,
+                   uint64_t seed, uint64_t index);
+
+/* The driver; the process's exit status. */
+int fuzz_main(int argc, char **argv);
 
 #endif /* SUPPORT_FUZZ_H */

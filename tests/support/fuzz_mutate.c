@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-enum { MAX_CHANGES = 4, NUMBERS_EACH = 8 };
+enum { MAX_CHANGES = 4, BITS = 8 };
 
 struct draw {
     uint64_t seed;
@@ -40,13 +40,12 @@ static void put_number(uint8_t *p, size_t room, struct draw *d)
 }
 
 /* A piece of from replaces, or goes before, what is at a place; returns the new size. */
-static size_t splice(uint8_t *out, size_t cap, size_t n, const uint8_t *from, size_t n_from,
-                     struct draw *d)
+static size_t splice(uint8_t *out, size_t cap, size_t n, struct fuzz_bytes from, struct draw *d)
 {
     uint8_t piece[64];
-    size_t len = 1 + below(d, n_from < sizeof piece ? n_from : sizeof piece);
+    size_t len = 1 + below(d, from.n < sizeof piece ? from.n : sizeof piece);
     size_t at = below(d, n + 1);
-    memcpy(piece, from + below(d, n_from - len + 1), len);
+    memcpy(piece, from.bytes + below(d, from.n - len + 1), len);
     if (below(d, 2) && n + len <= cap) {
         memmove(out + at + len, out + at, n - at);
         n += len;
@@ -67,18 +66,18 @@ static size_t cut(uint8_t *out, size_t n, struct draw *d)
     return n - len;
 }
 
-size_t fuzz_mutate(uint8_t *out, size_t cap, const uint8_t *in, size_t n, const uint8_t *other,
-                   size_t n_other, uint64_t seed, uint64_t index)
+size_t fuzz_mutate(uint8_t *out, size_t cap, struct fuzz_bytes in, struct fuzz_bytes other,
+                   uint64_t seed, uint64_t index)
 {
     struct draw d = {.seed = rng_u64(seed, index)};
     size_t changes = 1 + below(&d, MAX_CHANGES);
-    n = n < cap ? n : cap;
-    memcpy(out, in, n);
+    size_t n = in.n < cap ? in.n : cap;
+    memcpy(out, in.bytes, n);
     for (size_t i = 0; i < changes && n > 0; i++) {
         size_t at = below(&d, n);
         switch (below(&d, 6)) {
         case 0:
-            out[at] ^= (uint8_t)(1U << below(&d, NUMBERS_EACH));
+            out[at] ^= (uint8_t)(1U << below(&d, BITS));
             break;
         case 1:
             out[at] = (uint8_t)below(&d, 256);
@@ -90,11 +89,11 @@ size_t fuzz_mutate(uint8_t *out, size_t cap, const uint8_t *in, size_t n, const 
             n = cut(out, n, &d);
             break;
         case 4:
-            n = splice(out, cap, n, in, n < 64 ? n : 64, &d);
+            n = splice(out, cap, n, in, &d);
             break;
         default:
-            if (n_other)
-                n = splice(out, cap, n, other, n_other, &d);
+            if (other.n)
+                n = splice(out, cap, n, other, &d);
         }
     }
     return n;

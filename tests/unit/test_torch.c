@@ -361,34 +361,22 @@ static void tensors_stay_in_their_storage(void **state)
     CHECK_REFUSALS(samples);
 }
 
-/* n times `each` between the ends. */
-static char *repeat(const char *head, const char *each, size_t n, const char *tail, size_t *size)
-{
-    size_t h = strlen(head);
-    size_t e = strlen(each);
-    size_t t = strlen(tail);
-    char *out = malloc(h + n * e + t);
-    assert_non_null(out);
-    memcpy(out, head, h);
-    for (size_t i = 0; i < n; i++)
-        memcpy(out + h + i * e, each, e);
-    memcpy(out + h + n * e, tail, t);
-    *size = h + n * e + t;
-    return out;
-}
-
+/* A pickle of n times `each` between the ends; want is NULL where it must be read. */
 static void check_repeated(const char *head, const char *each, size_t n, const char *tail,
                            const char *want)
 {
     struct torch_file *f = NULL;
-    size_t size;
-    char *pickle = repeat(head, each, n, tail, &size);
+    struct str pickle = {0};
+    CHECK_OK(str_add(&pickle, head));
+    for (size_t i = 0; i < n; i++)
+        CHECK_OK(str_add(&pickle, each));
+    CHECK_OK(str_add(&pickle, tail));
     if (want)
-        CHECK_FAILS(open_pickle(&f, pickle, size), ERR_FORMAT, want);
+        CHECK_FAILS(open_pickle(&f, pickle.text, pickle.len), ERR_FORMAT, want);
     else
-        CHECK_OK(open_pickle(&f, pickle, size));
+        CHECK_OK(open_pickle(&f, pickle.text, pickle.len));
     torch_close(&f);
-    free(pickle);
+    str_free(&pickle);
 }
 
 static void limits_hold(void **state)

@@ -201,13 +201,14 @@ static void changed_files_do_no_harm(void **state)
 {
     enum { INPUTS = 4000, ROOM = 4096 };
     static uint8_t changed[ROOM];
+    const struct fuzz_bytes pickle = {(const uint8_t *)BANK, sizeof BANK};
     size_t opened = 0;
     (void)state;
     for (uint64_t i = 0; i < INPUTS; i++) {
         size_t n;
         uint8_t *bytes = bank_archive(i % 2, "little", &n);
         size_t live = mem_live();
-        n = fuzz_mutate(changed, ROOM, bytes, n, (const uint8_t *)BANK, sizeof BANK, 1, i);
+        n = fuzz_mutate(changed, ROOM, (struct fuzz_bytes){bytes, n}, pickle, 1, i);
         opened += read_keys(changed, n) == ERR_OK;
         assert_int_equal(mem_live(), live);
         free(bytes);
