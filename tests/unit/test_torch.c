@@ -169,8 +169,8 @@ static void globals_make_values(void **state)
         {BYTES("\x80\2" TENSOR("FloatStorage", "0", "\14", "\0", "(K\2K\1K\2K\2t",
                                "(K\6K\7K\2K\1t") "."),
          "<2,1,2,2: 0 1 2 3 6 7 8 9>"},
-        {BYTES("\x80\2" TENSOR("FloatStorage", "0", "\14", "\2", "(K\2K\2K\2t", "(K\1K\4K\2t") "."),
-         "<2,2,2: 2 4 6 8 3 5 7 9>"},
+        {BYTES("\x80\2" TENSOR("FloatStorage", "0", "\14", "\2", "(K\2K\2K\2t", "(K\1K\2K\5t") "."),
+         "<2,2,2: 2 7 4 9 3 8 5 10>"},
         {BYTES("\x80\2" TENSOR("FloatStorage", "0", "\14", "\3", "K\2K\2\x86", "K\0K\1\x86") "."),
          "<2,2: 3 4 3 4>"}, /* a row repeated by expand() */
         {BYTES("\x80\2" TENSOR("FloatStorage", "0", "\14", "\14", "K\0K\3\x86", "K\3K\1\x86") "."),
@@ -379,12 +379,18 @@ static void check_repeated(const char *head, const char *each, size_t n, const c
     str_free(&pickle);
 }
 
+#define TEN_DEEP "\x85\x85\x85\x85\x85\x85\x85\x85\x85\x85"
+
 static void limits_hold(void **state)
 {
     (void)state;
     check_repeated("\x80\2N", "\x85", 63, ".", NULL);
     check_repeated("\x80\2N", "\x85", 64, ".", "nested more than 64 deep");
     check_repeated("\x80\2N", "\x85", 100000, ".", "nested more than 64 deep");
+    /* met first on its own, then at the end of a chain */
+    check_repeated("\x80\2](N" TEN_DEEP TEN_DEEP TEN_DEEP "q\1h\1", "\x85", 32, "e.", NULL);
+    check_repeated("\x80\2](N" TEN_DEEP TEN_DEEP TEN_DEEP "q\1h\1", "\x85", 33, "e.",
+                   "nested more than 64 deep");
     check_repeated("\x80\2", "(", 1025, ".", "more than 1024 marks");
     check_repeated("\x80\2](", "N", 262144, "e.", "more than 262144 values");
     check_repeated("\x80\2Nq\1", "h\1", 262144, ".", "the stack grows above 262144 values");

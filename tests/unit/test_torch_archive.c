@@ -142,8 +142,8 @@ static void claimed_sizes_are_not_believed(void **state)
     size_t n;
     uint8_t *bytes = bank_archive(true, "little", &n);
     (void)state;
-    put_u32(directory_of(bytes, n, name) + 24, 100 << 20);
-    CHECK_FAILS(read_keys(bytes, n), ERR_FORMAT, "are said to unpack to 104857600: refused");
+    put_u32(directory_of(bytes, n, name) + 24, 40 << 20);
+    CHECK_FAILS(read_keys(bytes, n), ERR_FORMAT, "are said to unpack to 41943040: refused");
     put_u32(directory_of(bytes, n, name) + 24, 4800);
     CHECK_FAILS(read_keys(bytes, n), ERR_FORMAT, "entry My bank/data/0");
     put_u32(directory_of(bytes, n, name) + 24, 40);
