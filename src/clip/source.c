@@ -93,7 +93,7 @@ _Static_assert((int)SOURCE_MAX_RANK == (int)SAFE_MAX_RANK &&
 
 /* The first that fits. */
 static const struct source_format formats[] = {
-    {.fits = torch_is_zip,
+    {.fits = torch_is_file,
      .open = torch_source_open,
      .read = torch_source_read,
      .close = torch_source_close},

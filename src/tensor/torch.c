@@ -9,21 +9,31 @@
 
 #include <string.h>
 
-bool torch_is_zip(const void *bytes, size_t n)
+static bool is_zip(const void *bytes, size_t n)
 {
     /* an entry, or the directory of an archive that has none */
     return n >= 4 && (memcmp(bytes, "PK\3\4", 4) == 0 || memcmp(bytes, "PK\5\6", 4) == 0);
 }
 
+/* Before there were archives, a magic number was pickled first. */
+static bool is_legacy(const void *bytes, size_t n)
+{
+    static const uint8_t magic[] = {0x80, 2, 0x8a, 10, 0x6c, 0xfc, 0x9c, 0x46};
+    return n >= sizeof magic && memcmp(bytes, magic, sizeof magic) == 0;
+}
+
+bool torch_is_file(const void *bytes, size_t n)
+{
+    return is_zip(bytes, n) || is_legacy(bytes, n);
+}
+
 static int check_magic(const void *bytes, size_t n)
 {
-    /* the magic number that was pickled first before there were archives */
-    static const uint8_t legacy[] = {0x80, 2, 0x8a, 10, 0x6c, 0xfc, 0x9c, 0x46};
     int rc = ERR_OK;
-    if (n >= sizeof legacy && memcmp(bytes, legacy, sizeof legacy) == 0)
+    if (is_legacy(bytes, n))
         FAIL(ERR_FORMAT, "written by torch.save before 1.6, which is not read: load and save it "
                          "with a newer PyTorch");
-    if (!torch_is_zip(bytes, n))
+    if (!is_zip(bytes, n))
         FAIL(ERR_FORMAT, "not a file of torch.save or torch.jit.save: it is no zip archive");
 out:
     return rc;

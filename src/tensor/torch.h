@@ -66,8 +66,11 @@ int torch_open(struct torch_file **out, const char *path);
 /* The same for a file's content in memory, which must outlive *out; name stands for it in messages. */
 int torch_open_bytes(struct torch_file **out, const char *name, const void *bytes, size_t n);
 
-/* Does the content begin as a zip archive does? Says nothing about the rest. */
-bool torch_is_zip(const void *bytes, size_t n);
+/*
+ * Does the content begin as a file of torch.save does: as a zip archive, or as files from before 1.6,
+ * which torch_open refuses with the reason? Says nothing about the rest.
+ */
+bool torch_is_file(const void *bytes, size_t n);
 
 /* Free and set to NULL. */
 void torch_close(struct torch_file **f);

@@ -23,7 +23,8 @@ enum {
 /* A zip archive whose entries lie in one folder. */
 struct archive {
     struct zip *zip;
-    char *prefix; /* "NAME/", owned */
+    char *prefix;   /* "NAME/", owned */
+    size_t n_bytes; /* of the whole archive */
 };
 
 /* Open an archive in memory that stays where it is; refuses entries of one name. */

@@ -68,7 +68,7 @@ int archive_open(struct archive *a, const void *bytes, size_t n)
     zip_error_t why;
     zip_source_t *source = NULL;
     zip_int64_t count;
-    *a = (struct archive){0};
+    *a = (struct archive){.n_bytes = n};
     zip_error_init(&why);
     source = zip_source_buffer_create(bytes, n, 0, &why);
     if (source)
@@ -117,7 +117,7 @@ bool archive_has(const struct archive *a, const char *name)
     return entry >= 0;
 }
 
-static int check_stat(const zip_stat_t *st)
+static int check_stat(const struct archive *a, const zip_stat_t *st)
 {
     int rc = ERR_OK;
     const zip_uint64_t wanted = ZIP_STAT_SIZE | ZIP_STAT_COMP_SIZE | ZIP_STAT_COMP_METHOD;
@@ -130,6 +130,9 @@ static int check_stat(const zip_stat_t *st)
     if (st->comp_method != ZIP_CM_STORE && st->comp_method != ZIP_CM_DEFLATE)
         FAIL(ERR_FORMAT, "compression method %d is not read: stored or deflated wanted",
              (int)st->comp_method);
+    if (packed > a->n_bytes) /* libzip does not look */
+        FAIL(ERR_FORMAT, "%llu bytes are said to be in an archive of %zu",
+             (unsigned long long)packed, a->n_bytes);
     if (st->comp_method == ZIP_CM_STORE && size != packed)
         FAIL(ERR_FORMAT, "it is stored, but %llu bytes are said to be %llu",
              (unsigned long long)packed, (unsigned long long)size);
@@ -154,7 +157,7 @@ int archive_find(const struct archive *a, const char *name, uint64_t *entry, siz
     if (zip_stat_index(a->zip, (zip_uint64_t)at, 0, &st))
         FAIL(ERR_FORMAT, "entry %s: %s", torch_shown(shown, name, strlen(name)),
              zip_strerror(a->zip));
-    rc = check_stat(&st);
+    rc = check_stat(a, &st);
     if (rc)
         err_prefix("entry %s: ", torch_shown(shown, name, strlen(name)));
     TRY(rc);
@@ -198,7 +201,7 @@ int archive_read(const struct archive *a, uint64_t entry, uint8_t **out, size_t 
     zip_stat_init(&st);
     if (!name || zip_stat_index(a->zip, entry, 0, &st))
         FAIL(ERR_FORMAT, "entry %llu: %s", (unsigned long long)entry, zip_strerror(a->zip));
-    TRY(check_stat(&st));
+    TRY(check_stat(a, &st));
     TRY(MEM_NEW(*out, (size_t)st.size));
     in = zip_fopen_index(a->zip, entry, 0);
     if (!in)

@@ -68,7 +68,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     int rc;
     if (!fixed)
         fixed = build(plain, sizeof plain - 1, false, &n_fixed);
-    if (torch_is_zip(data, n))
+    if (torch_is_file(data, n))
         rc = torch_open_bytes(&r.f, "input", data, n);
     else
         rc = torch_open_pickle(&r.f, "input", fixed, n_fixed, data, n);
