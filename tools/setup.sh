@@ -28,7 +28,8 @@ build  | PNG, JPEG, BMP                     | h:stb/stb_image.h       | libstb-d
 build  | TIFF                               | pc:libtiff-4            | libtiff-dev         | libtiff-devel       | libtiff          | libtiff
 build  | matrix kernels                     | h:oneapi/dnnl/dnnl.h    | libdnnl-dev         | onednn-devel        | onednn           | onednn
 build  | content hashes                     | pc:libxxhash            | libxxhash-dev       | xxhash-devel        | xxhash           | xxhash
-build  | compressed archives                | pc:zlib                 | zlib1g-dev          | zlib-devel          | zlib             | zlib
+build  | PNG checksums                      | pc:zlib                 | zlib1g-dev          | zlib-devel          | zlib             | zlib
+build  | zip archives of PyTorch            | pc:libzip               | libzip-dev          | libzip-devel        | libzip           | libzip
 build  | tests                              | pc:cmocka               | libcmocka-dev       | libcmocka-devel     | cmocka           | cmocka
 checks | formatting                         | cmd:clang-format        | clang-format        | clang-tools-extra   | clang-format     | llvm
 checks | linting                            | cmd:clang-tidy          | clang-tidy          | clang-tools-extra   | clang-tools      | llvm

@@ -44,8 +44,9 @@ struct clip_shape {
 };
 
 /*
- * Map a safetensors file (F32, F16, BF16) with tensor names of OpenAI CLIP, open_clip or Hugging Face
- * CLIPModel and read off its sizes. Everything in the header is checked against the file before it is
+ * Map a safetensors file, OpenAI's TorchScript archive or a state dict of torch.save (F32, F16, BF16)
+ * with tensor names of OpenAI CLIP, open_clip or Hugging Face CLIPModel and read off its sizes. The
+ * content decides about the format; entries that are not asked for are ignored. Everything in the header is checked against the file before it is
  * used. ERR_FORMAT names the file and the missing or mis-shaped tensor. Free with weights_free.
  */
 int weights_open(struct weights **out, const char *path);

@@ -136,10 +136,10 @@ static int read_header(struct safetensors *s, size_t header_bytes)
     cJSON *tree = NULL;
     const cJSON *entry;
     char *text = NULL;
-    size_t data_bytes = s->map.size - 8 - header_bytes;
+    size_t data_bytes = s->size - 8 - header_bytes;
     size_t cap;
     TRY(MEM_NEW(text, header_bytes + 1));
-    memcpy(text, s->map.data + 8, header_bytes);
+    memcpy(text, s->bytes + 8, header_bytes);
     if (strlen(text) != header_bytes)
         FAIL(ERR_FORMAT, "the header holds a zero byte, so it is not JSON");
     TRY(json_parse(&tree, text, "header"));
@@ -154,7 +154,7 @@ static int read_header(struct safetensors *s, size_t header_bytes)
             continue;
         s->n++;
         TRY(read_entry(t, entry, data_bytes));
-        t->data = s->map.data + 8 + header_bytes + t->first;
+        t->data = s->bytes + 8 + header_bytes + t->first;
     }
     if (!s->n)
         FAIL(ERR_FORMAT, "holds no tensors");
@@ -165,24 +165,23 @@ out:
     return rc;
 }
 
-int safetensors_open(struct safetensors *out, const char *path)
+int safetensors_open(struct safetensors *out, const char *name, const void *bytes, size_t n)
 {
     int rc = ERR_OK;
     uint64_t header = 0;
-    *out = (struct safetensors){0};
-    TRY(file_map_open(&out->map, path));
-    if (out->map.size < 10)
-        FAIL(ERR_FORMAT, "%s: %zu bytes are too few for a safetensors file", path, out->map.size);
+    *out = (struct safetensors){.bytes = bytes, .size = n};
+    if (n < 10)
+        FAIL(ERR_FORMAT, "%s: %zu bytes are too few for a safetensors file", name, n);
     for (int i = 7; i >= 0; i--)
-        header = header << 8 | out->map.data[i];
-    if (header > MAX_HEADER || header > out->map.size - 8)
+        header = header << 8 | out->bytes[i];
+    if (header > MAX_HEADER || header > n - 8)
         FAIL(
             ERR_FORMAT,
             "%s: not a safetensors file, or a truncated one: header of %llu bytes in a file of %zu",
-            path, (unsigned long long)header, out->map.size);
+            name, (unsigned long long)header, n);
     rc = read_header(out, (size_t)header);
     if (rc)
-        err_prefix("%s: ", path);
+        err_prefix("%s: ", name);
     TRY(rc);
 out:
     if (rc)
@@ -195,12 +194,5 @@ void safetensors_close(struct safetensors *s)
     for (size_t i = 0; i < s->n; i++)
         MEM_FREE(s->tensor[i].name);
     MEM_FREE(s->tensor);
-    file_map_close(&s->map);
     *s = (struct safetensors){0};
-}
-
-const struct safe_tensor *safetensors_find(const struct safetensors *s, const char *name)
-{
-    struct safe_tensor key = {.name = (char *)(uintptr_t)name};
-    return s->n ? bsearch(&key, s->tensor, s->n, sizeof *s->tensor, by_name) : NULL;
 }

@@ -7,7 +7,6 @@
 #ifndef CLIP_SAFETENSORS_INT_H
 #define CLIP_SAFETENSORS_INT_H
 
-#include "base/file.h"
 #include "tensor/tensor.h"
 
 #include <stdbool.h>
@@ -22,20 +21,21 @@ struct safe_tensor {
     int rank;
     size_t dim[SAFE_MAX_RANK];
     size_t first, last;        /* byte range within the file's data part */
-    const unsigned char *data; /* inside the map */
+    const unsigned char *data; /* inside the file's bytes */
 };
 
 struct safetensors {
-    struct file_map map;
+    const unsigned char *bytes; /* [size], borrowed */
+    size_t size;
     struct safe_tensor *tensor; /* [n], sorted by name */
     size_t n;
 };
 
-/* Map and check a file. Free with safetensors_close. */
-int safetensors_open(struct safetensors *out, const char *path);
+/*
+ * Check a file's content, which must outlive *out; name stands for it in messages. Free with
+ * safetensors_close.
+ */
+int safetensors_open(struct safetensors *out, const char *name, const void *bytes, size_t n);
 void safetensors_close(struct safetensors *s);
-
-/* The tensor of that name, or NULL. */
-const struct safe_tensor *safetensors_find(const struct safetensors *s, const char *name);
 
 #endif /* CLIP_SAFETENSORS_INT_H */

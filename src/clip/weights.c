@@ -9,7 +9,7 @@
 #include "base/str.h"
 #include "clip/clip.h"
 #include "clip/names_int.h"
-#include "clip/safetensors_int.h"
+#include "clip/source_int.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -52,7 +52,7 @@ static const struct rule vision_rules[] = {
 };
 
 struct weights {
-    struct safetensors file;
+    struct source file;
     char *path;
     bool is_hugging_face;
     char prefix[MAX_NAME];   /* what stands before every name in this file, often "" */
@@ -133,13 +133,13 @@ static void shape_text(char *out, size_t n, int rank, const size_t *dim)
         (void)snprintf(out + used, n - used, ")");
 }
 
-static int find_tensor(const struct safe_tensor **out, const struct weights *w, const char *name,
+static int find_tensor(const struct source_tensor **out, const struct weights *w, const char *name,
                        char part)
 {
     int rc = ERR_OK;
     char own[MAX_NAME];
     name_in_file(own, w, name, part);
-    *out = safetensors_find(&w->file, own);
+    *out = source_find(&w->file, own);
     if (!*out)
         FAIL(ERR_FORMAT, "%s: tensor '%s' is missing", w->path, own);
     if (!(*out)->is_float)
@@ -148,7 +148,7 @@ out:
     return rc;
 }
 
-static int expect_shape(const struct weights *w, const struct safe_tensor *t, int rank,
+static int expect_shape(const struct weights *w, const struct source_tensor *t, int rank,
                         const size_t *dim)
 {
     int rc = ERR_OK;
@@ -168,9 +168,9 @@ static int read_joined(const struct weights *w, const char *name, int rank, cons
                        float *out)
 {
     int rc = ERR_OK;
-    size_t part[SAFE_MAX_RANK];
+    size_t part[SOURCE_MAX_RANK];
     size_t count = 1;
-    const struct safe_tensor *t;
+    const struct source_tensor *t;
     for (int i = 0; i < rank; i++) {
         part[i] = i ? dim[i] : dim[0] / 3;
         count *= part[i];
@@ -178,7 +178,7 @@ static int read_joined(const struct weights *w, const char *name, int rank, cons
     for (size_t i = 0; i < 3; i++) {
         TRY(find_tensor(&t, w, name, "qkv"[i]));
         TRY(expect_shape(w, t, rank, part));
-        TRY(floats_from(out + i * count, t->data, t->dtype, count));
+        TRY(source_read(&w->file, t, out + i * count));
     }
 out:
     return rc;
@@ -189,11 +189,11 @@ static int read_transposed(const struct weights *w, const char *name, const size
     int rc = ERR_OK;
     const size_t turned[2] = {dim[1], dim[0]};
     float *copy = NULL;
-    const struct safe_tensor *t;
+    const struct source_tensor *t;
     TRY(find_tensor(&t, w, name, 0));
     TRY(expect_shape(w, t, 2, turned));
     TRY(MEM_NEW(copy, dim[0] * dim[1]));
-    TRY(floats_from(copy, t->data, t->dtype, dim[0] * dim[1]));
+    TRY(source_read(&w->file, t, copy));
     for (size_t r = 0; r < dim[0]; r++)
         for (size_t c = 0; c < dim[1]; c++)
             out[r * dim[1] + c] = copy[c * dim[0] + r];
@@ -207,7 +207,7 @@ int weights_read(const struct weights *w, const char *name, int rank, const size
     int rc = ERR_OK;
     char block[16];
     size_t count = 1;
-    const struct safe_tensor *t;
+    const struct source_tensor *t;
     bool is_text;
     const struct rule *rule = find_rule(name, block, &is_text);
     enum form form = w->is_hugging_face && rule ? rule->form : SAME;
@@ -219,7 +219,7 @@ int weights_read(const struct weights *w, const char *name, int rank, const size
         count *= dim[i];
     TRY(find_tensor(&t, w, name, 0));
     TRY(expect_shape(w, t, rank, dim));
-    TRY(floats_from(out, t->data, t->dtype, count));
+    TRY(source_read(&w->file, t, out));
 out:
     return rc;
 }
@@ -252,7 +252,8 @@ out:
 }
 
 /* Dimensions of a tensor whose sizes are not known yet. */
-static int look(const struct safe_tensor **out, const struct weights *w, const char *name, int rank)
+static int look(const struct source_tensor **out, const struct weights *w, const char *name,
+                int rank)
 {
     int rc = ERR_OK;
     TRY(find_tensor(out, w, name, 0));
@@ -274,7 +275,7 @@ static size_t count_layers(const struct weights *w)
         char own[MAX_NAME];
         (void)snprintf(name, sizeof name, "visual.transformer.resblocks.%zu.ln_1.weight", n);
         name_in_file(own, w, name, 0);
-        if (!safetensors_find(&w->file, own))
+        if (!source_find(&w->file, own))
             return n;
     }
 }
@@ -283,7 +284,7 @@ static int infer_shape(struct weights *w)
 {
     int rc = ERR_OK;
     struct clip_shape *s = &w->shape;
-    const struct safe_tensor *t;
+    const struct source_tensor *t;
     TRY(look(&t, w, "visual.class_embedding", 1));
     s->width = t->dim[0];
     TRY(look(&t, w, "visual.conv1.weight", 4));
@@ -319,9 +320,9 @@ bool weights_dims(const struct weights *w, const char *name, int rank, size_t *d
     bool is_text;
     const struct rule *rule = find_rule(name, block, &is_text);
     enum form form = w->is_hugging_face && rule ? rule->form : SAME;
-    const struct safe_tensor *t;
+    const struct source_tensor *t;
     name_in_file(own, w, name, form == JOINED ? 'q' : 0);
-    t = safetensors_find(&w->file, own);
+    t = source_find(&w->file, own);
     if (!t || !t->is_float || t->rank != rank)
         return false;
     for (int i = 0; i < rank; i++) {
@@ -348,15 +349,14 @@ int weights_embed(const struct weights *w, const int32_t *ids, size_t n, float *
 {
     int rc = ERR_OK;
     const size_t width = w->shape.text_width;
-    const struct safe_tensor *t;
+    const struct source_tensor *t;
     TRY(find_tensor(&t, w, "token_embedding.weight", 0));
     TRY(expect_shape(w, t, 2, (size_t[]){w->shape.vocab, width}));
     for (size_t i = 0; i < n; i++) {
         if (ids[i] < 0 || (size_t)ids[i] >= w->shape.vocab)
             FAIL(ERR_SHAPE, "%s: token %d is not among the %zu rows of '%s'", w->path, ids[i],
                  w->shape.vocab, t->name);
-        TRY(floats_from(out + i * width, t->data + (size_t)ids[i] * width * dtype_size(t->dtype),
-                        t->dtype, width));
+        TRY(source_read_rows(&w->file, t, (size_t)ids[i], 1, out + i * width));
     }
 out:
     return rc;
@@ -368,7 +368,7 @@ int weights_open(struct weights **out, const char *path)
     struct weights *w = NULL;
     TRY(MEM_NEW(w, 1));
     TRY(str_dup(&w->path, path));
-    TRY(safetensors_open(&w->file, path));
+    TRY(source_open(&w->file, path));
     TRY(find_family(w));
     TRY(infer_shape(w));
     find_text_tower(w);
@@ -383,7 +383,7 @@ void weights_free(struct weights **weights)
 {
     if (!*weights)
         return;
-    safetensors_close(&(*weights)->file);
+    source_close(&(*weights)->file);
     MEM_FREE((*weights)->path);
     MEM_FREE(*weights);
 }

@@ -30,7 +30,7 @@ static const struct option {
     const char *help;
 } options[] = {
     {"--weights", "FILE", OPT_KEY, "model.weights", 0, JOB_VERBS "bench doctor ",
-     "CLIP weights (safetensors)"},
+     "CLIP weights (safetensors or TorchScript)"},
     {"--image-size", "N", OPT_KEY, "model.image_size", 0, JOB_VERBS "bench ",
      "side of the input in pixels"},
     {"--dataset", "NAME=ROOT", OPT_DATASET, NULL, 0, JOB_VERBS,

@@ -208,6 +208,9 @@ void config_free(struct config **config)
     MEM_FREE(c->clip_init);
     MEM_FREE(c->clip_order);
     MEM_FREE(c->clip_tokens);
+    MEM_FREE(c->tokenizer);
+    MEM_FREE(c->normal_words);
+    MEM_FREE(c->anomalous_words);
     MEM_FREE(c->store);
     MEM_FREE(c->out);
     MEM_FREE(c->seed);

@@ -60,6 +60,8 @@ struct config {
     size_t ft_epochs;
     int ft_schedule; /* enum schedule */
     char *clip_init, *clip_order, *clip_tokens;
+    char *tokenizer;
+    char *normal_words, *anomalous_words;
     double clip_lr;
     size_t clip_epochs;
     size_t n_ctx, n_deep, deep_len;

@@ -20,9 +20,12 @@ const struct field config_fields[] = {
      "published code (released) or published text (paper) where the two differ"},
 
     {"model.weights", KIND_TEXT, AT(weights), NULL, 0, 0, NULL, 0,
-     "safetensors file of a CLIP model (OpenAI, open_clip or Hugging Face names)"},
+     "safetensors or PyTorch file of a CLIP model (OpenAI, open_clip or Hugging Face names)"},
     {"model.image_size", KIND_SIZE, AT(image_size), "518", 1, 4096, NULL, IN_FEATURES,
      "side of the square input in pixels, a multiple of the model's patch"},
+    {"model.tokenizer", KIND_TEXT, AT(tokenizer), NULL, 0, 0, NULL, 0,
+     "tokenizer of mrad-clip: folder or file (tokenizer.json, vocab.json with merges.txt, or "
+     "bpe_simple_vocab_16e6.txt.gz); none: the folder of the weights"},
     {"encoder.vv_start", KIND_SIZE, AT(vv_start), "1", 1, 1024, NULL, IN_FEATURES,
      "first block with V-V attention, counted from 0"},
     {"encoder.class_ln_post", KIND_BOOL, AT(class_ln_post), "false", 0, 0, NULL, IN_FEATURES,
@@ -76,7 +79,12 @@ const struct field config_fields[] = {
     {"train.clip.order", KIND_TEXT, AT(clip_order), NULL, 0, 0, NULL, 0,
      "items of each step, FILE:/dataset (steps, batch); none: shuffled by the seed"},
     {"train.clip.tokens", KIND_TEXT, AT(clip_tokens), NULL, 0, 0, NULL, 0,
-     "token ids of the normal and the anomalous prompt, FILE:/dataset (2, context)"},
+     "token ids of the normal and the anomalous prompt, FILE:/dataset (2, context); none: from the "
+     "words below and the tokenizer"},
+    {"train.clip.normal", KIND_TEXT, AT(normal_words), "\"object.\"", 0, 0, NULL, IN_PROMPTS,
+     "words of the normal prompt after its learnable context"},
+    {"train.clip.anomalous", KIND_TEXT, AT(anomalous_words), "\"damaged object.\"", 0, 0, NULL,
+     IN_PROMPTS, "words of the anomalous prompt after its learnable context"},
     {"train.clip.lr", KIND_REAL, AT(clip_lr), "4e-4", 0, 10, NULL, IN_PROMPTS,
      "learning rate of MRAD-CLIP, constant"},
     {"train.clip.epochs", KIND_SIZE, AT(clip_epochs), "5", 1, 10000, NULL, IN_PROMPTS,

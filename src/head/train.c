@@ -5,6 +5,7 @@
 #include "base/path.h"
 #include "base/rng.h"
 #include "base/str.h"
+#include "clip/clip.h"
 #include "head/head_int.h"
 #include "par/cores.h"
 
@@ -96,32 +97,76 @@ out:
     return rc;
 }
 
+/* "X X X words": an X for each context token, whose embedding is then replaced. */
+static int make_prompt(struct str *out, size_t n_ctx, const char *words)
+{
+    int rc = ERR_OK;
+    str_reset(out);
+    for (size_t i = 0; i < n_ctx; i++)
+        TRY(str_add(out, "X "));
+    TRY(str_add(out, words));
+out:
+    return rc;
+}
+
+static int write_prompts(struct prompt_tokens *t, const struct config *c, size_t context,
+                         const struct prompt_sizes *sizes)
+{
+    int rc = ERR_OK;
+    struct tokenizer *tokenizer = NULL;
+    struct str prompt = {0};
+    char *folder = NULL;
+    t->context = context;
+    TRY(MEM_NEW(t->ids, 2 * context));
+    TRY(c->tokenizer ? str_dup(&folder, c->tokenizer) : path_dir(&folder, c->weights));
+    TRY(tokenizer_open(&tokenizer, folder));
+    for (size_t r = 0; r < 2; r++) {
+        TRY(make_prompt(&prompt, sizes->n_ctx, r ? c->anomalous_words : c->normal_words));
+        TRY(tokenizer_prompt(tokenizer, prompt.text, context, t->ids + r * context));
+    }
+out:
+    tokenizer_free(&tokenizer);
+    str_free(&prompt);
+    MEM_FREE(folder);
+    return rc;
+}
+
+/* Is every id in the vocabulary, and does the prompt end after its context? */
+static int check_prompt(struct prompt_tokens *t, size_t r, const struct clip_shape *shape,
+                        const struct prompt_sizes *sizes)
+{
+    int rc = ERR_OK;
+    const int32_t *row = t->ids + r * t->context;
+    for (size_t i = 0; i < t->context; i++) {
+        if (row[i] < 0 || (size_t)row[i] >= shape->vocab)
+            FAIL(ERR_CONFIG, "train.clip.tokens: id %d is not among the model's %zu", row[i],
+                 shape->vocab);
+        if (row[i] > row[t->end[r]])
+            t->end[r] = (int32_t)i; /* the end token has the largest id, as in CLIP */
+    }
+    if ((size_t)t->end[r] <= sizes->n_ctx)
+        FAIL(ERR_CONFIG,
+             "train.clip.tokens: prompt %zu ends at position %d, within its %zu context "
+             "tokens",
+             r, t->end[r], sizes->n_ctx);
+out:
+    return rc;
+}
+
 /* Ids of the prompts from a file, or from the words and the tokenizer beside the weights. */
 static int find_tokens(struct prompt_tokens *t, const struct config *c,
                        const struct clip_shape *shape, const struct prompt_sizes *sizes)
 {
     int rc = ERR_OK;
-    if (!c->clip_tokens)
-        FAIL(ERR_CONFIG, "train.clip.tokens: no token ids given for the prompts");
-    TRY(head_read_tokens(t, "train.clip.tokens", c->clip_tokens));
+    if (c->clip_tokens)
+        TRY(head_read_tokens(t, "train.clip.tokens", c->clip_tokens));
+    else
+        TRY(write_prompts(t, c, shape->context, sizes));
     if (t->context > shape->context)
         FAIL(ERR_CONFIG, "train.clip.tokens: prompts of %zu tokens, the model has a context of %zu",
              t->context, shape->context);
-    for (size_t r = 0; r < 2; r++) {
-        const int32_t *row = t->ids + r * t->context;
-        for (size_t i = 0; i < t->context; i++) {
-            if (row[i] < 0 || (size_t)row[i] >= shape->vocab)
-                FAIL(ERR_CONFIG, "train.clip.tokens: id %d is not among the model's %zu", row[i],
-                     shape->vocab);
-            if (row[i] > row[t->end[r]])
-                t->end[r] = (int32_t)i; /* the end token has the largest id, as in CLIP */
-        }
-        if ((size_t)t->end[r] <= sizes->n_ctx)
-            FAIL(ERR_CONFIG,
-                 "train.clip.tokens: prompt %zu ends at position %d, within its %zu "
-                 "context tokens",
-                 r, t->end[r], sizes->n_ctx);
-    }
+    for (size_t r = 0; r < 2; r++)
+        TRY(check_prompt(t, r, shape, sizes));
 out:
     return rc;
 }
