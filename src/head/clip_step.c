@@ -8,7 +8,6 @@
  */
 #include "base/err.h"
 #include "base/mem.h"
-#include "head/core_int.h"
 #include "head/head_int.h"
 
 #include <string.h>
@@ -21,8 +20,8 @@ struct slot {
 
 struct clip_step {
     const struct head_place *place; /* borrowed */
-    struct ops *ops;                /* borrowed */
-    struct comm *comm;              /* borrowed */
+    struct core_engine engine;
+    struct comm *comm; /* borrowed */
     struct ft_step *metric_step;
     struct head *metric; /* frozen */
     struct prompter *prompter;
@@ -40,22 +39,6 @@ struct clip_step {
     double *grad_y;
     struct core_tap *tap;
 };
-
-static int core_multiply(void *context, const struct core_product *p)
-{
-    return ops_product(context, &(struct product){.m = p->m,
-                                                  .n = p->n,
-                                                  .k = p->k,
-                                                  .a = p->a,
-                                                  .b = p->b,
-                                                  .c = p->c,
-                                                  .lda = p->lda,
-                                                  .ldb = p->ldb,
-                                                  .ldc = p->ldc,
-                                                  .a_turned = p->a_turned != 0,
-                                                  .b_turned = p->b_turned != 0,
-                                                  .adds = p->adds != 0});
-}
 
 static int make_slots(struct clip_step *s)
 {
@@ -122,7 +105,7 @@ int clip_step_new(struct clip_step **out, const struct head_place *place, const 
     const struct features *f = place->bank->features;
     TRY(MEM_NEW(s, 1));
     s->place = place;
-    s->ops = ops;
+    s->engine = engine_of(ops);
     s->comm = comm;
     s->grid = f->grid;
     s->n_patch = f->grid * f->grid;
@@ -164,14 +147,14 @@ static int run_item(struct clip_step *s, const struct slot *slot, const float *t
     int rc = ERR_OK;
     size_t n = s->side * s->side;
     const size_t size[2] = {s->n_patch, s->embed};
-    TRY(core_text_map(s->ops, slot->projected, text, size, s->place->text_tau, s->logit, s->y));
+    TRY(core_text_map(&s->engine, slot->projected, text, size, s->place->text_tau, s->logit, s->y));
     core_upsample(s->y, s->tap, s->grid, s->side, s->map);
     memset(s->grad_map, 0, n * sizeof(float));
     *loss = core_focal(s->map, slot->mask, n, scale / (double)n, s->grad_map);
     *loss += core_dice(s->map, slot->mask, n, 0, scale, s->grad_map);
     *loss += core_dice(s->map, slot->mask, n, 1, scale, s->grad_map);
     core_upsample_grad(s->grad_map, s->tap, s->grid, s->side, s->grad_y);
-    TRY(core_text_map_grad(s->ops, slot->projected, size, s->place->text_tau, s->y, s->grad_y,
+    TRY(core_text_map_grad(&s->engine, slot->projected, size, s->place->text_tau, s->y, s->grad_y,
                            grad_text));
 out:
     return rc;

@@ -3,8 +3,8 @@
  * their gradients.
  *
  * Written once for the type `real` (ops/real.h): float in head/, double in the gradient test, so that
- * finite differences check the very code that trains. The includer defines core_multiply after the
- * include: the engine's goes through the kernels, the test's is three loops.
+ * finite differences check the very code that trains. Products of matrices go through a struct
+ * core_engine: the kernels, or three loops in the test.
  * docs/METHOD.md derives every gradient.
  *
  * Notation: n query rows, m bank entries; v [m] is 1 for anomalous entries; p = softmax of the
@@ -170,7 +170,16 @@ struct core_product {
     int a_turned, b_turned, adds;
 };
 
-static int core_multiply(void *context, const struct core_product *p);
+/* Who multiplies. */
+struct core_engine {
+    int (*multiply)(void *state, const struct core_product *p);
+    void *state;
+};
+
+CORE int core_multiply(const struct core_engine *engine, const struct core_product *p)
+{
+    return engine->multiply(engine->state, p);
+}
 
 /* Sizes and inputs of a level, and room to work in. */
 struct core_level {
@@ -188,55 +197,56 @@ struct core_level {
 };
 
 /* out [n, E] = x [n, dim] W^T + b */
-CORE int core_map(void *context, const real *weight, const real *bias, const real *x,
-                  const size_t size[3], real *out)
+CORE int core_map(const struct core_engine *engine, const real *weight, const real *bias,
+                  const real *x, const size_t size[3], real *out)
 {
     size_t n = size[0];
     size_t dim = size[1];
     size_t embed = size[2];
     for (size_t r = 0; r < n; r++)
         memcpy(out + r * embed, bias, embed * sizeof *out);
-    return core_multiply(context, &(struct core_product){.m = n,
-                                                         .n = embed,
-                                                         .k = dim,
-                                                         .a = x,
-                                                         .b = weight,
-                                                         .c = out,
-                                                         .lda = dim,
-                                                         .ldb = dim,
-                                                         .ldc = embed,
-                                                         .b_turned = 1,
-                                                         .adds = 1});
+    return core_multiply(engine, &(struct core_product){.m = n,
+                                                        .n = embed,
+                                                        .k = dim,
+                                                        .a = x,
+                                                        .b = weight,
+                                                        .c = out,
+                                                        .lda = dim,
+                                                        .ldb = dim,
+                                                        .ldc = embed,
+                                                        .b_turned = 1,
+                                                        .adds = 1});
 }
 
 /* Masses y of all queries under the query map (weight, bias). */
-CORE int core_forward(void *context, struct core_level *l, const real *weight, const real *bias)
+CORE int core_forward(const struct core_engine *engine, struct core_level *l, const real *weight,
+                      const real *bias)
 {
     int drops = l->quantile < 1;
     int rc =
-        core_map(context, weight, bias, l->query, (size_t[]){l->n, l->dim, l->embed}, l->projected);
+        core_map(engine, weight, bias, l->query, (size_t[]){l->n, l->dim, l->embed}, l->projected);
     if (!rc)
-        rc = core_multiply(context, &(struct core_product){.m = l->n,
-                                                           .n = l->m,
-                                                           .k = l->embed,
-                                                           .a = l->projected,
-                                                           .b = l->projected_keys,
-                                                           .c = l->sim,
-                                                           .lda = l->embed,
-                                                           .ldb = l->embed,
-                                                           .ldc = l->m,
-                                                           .b_turned = 1});
+        rc = core_multiply(engine, &(struct core_product){.m = l->n,
+                                                          .n = l->m,
+                                                          .k = l->embed,
+                                                          .a = l->projected,
+                                                          .b = l->projected_keys,
+                                                          .c = l->sim,
+                                                          .lda = l->embed,
+                                                          .ldb = l->embed,
+                                                          .ldc = l->m,
+                                                          .b_turned = 1});
     if (!rc && drops)
-        rc = core_multiply(context, &(struct core_product){.m = l->n,
-                                                           .n = l->m,
-                                                           .k = l->dim,
-                                                           .a = l->query,
-                                                           .b = l->keys,
-                                                           .c = l->raw,
-                                                           .lda = l->dim,
-                                                           .ldb = l->dim,
-                                                           .ldc = l->m,
-                                                           .b_turned = 1});
+        rc = core_multiply(engine, &(struct core_product){.m = l->n,
+                                                          .n = l->m,
+                                                          .k = l->dim,
+                                                          .a = l->query,
+                                                          .b = l->keys,
+                                                          .c = l->raw,
+                                                          .lda = l->dim,
+                                                          .ldb = l->dim,
+                                                          .ldc = l->m,
+                                                          .b_turned = 1});
     if (rc)
         return rc;
 #pragma omp parallel for schedule(dynamic, 16)
@@ -249,44 +259,44 @@ CORE int core_forward(void *context, struct core_level *l, const real *weight, c
 }
 
 /* From the gradient by y [n] to those by the query map, its bias, and the projected keys. */
-CORE int core_backward(void *context, struct core_level *l, const double *grad_y, real *grad_weight,
-                       real *grad_bias, real *grad_keys)
+CORE int core_backward(const struct core_engine *engine, struct core_level *l, const double *grad_y,
+                       real *grad_weight, real *grad_bias, real *grad_keys)
 {
     int rc;
 #pragma omp parallel for schedule(dynamic, 16)
     for (size_t r = 0; r < l->n; r++)
         core_retrieve_grad(l->sim + r * l->m, l->anomalous, l->y[r], (real)grad_y[r], l->m);
-    rc = core_multiply(context, &(struct core_product){.m = l->n,
-                                                       .n = l->embed,
-                                                       .k = l->m,
-                                                       .a = l->sim,
-                                                       .b = l->projected_keys,
-                                                       .c = l->grad_query,
-                                                       .lda = l->m,
-                                                       .ldb = l->embed,
-                                                       .ldc = l->embed});
+    rc = core_multiply(engine, &(struct core_product){.m = l->n,
+                                                      .n = l->embed,
+                                                      .k = l->m,
+                                                      .a = l->sim,
+                                                      .b = l->projected_keys,
+                                                      .c = l->grad_query,
+                                                      .lda = l->m,
+                                                      .ldb = l->embed,
+                                                      .ldc = l->embed});
     if (!rc)
-        rc = core_multiply(context, &(struct core_product){.m = l->m,
-                                                           .n = l->embed,
-                                                           .k = l->n,
-                                                           .a = l->sim,
-                                                           .b = l->projected,
-                                                           .c = grad_keys,
-                                                           .lda = l->m,
-                                                           .ldb = l->embed,
-                                                           .ldc = l->embed,
-                                                           .a_turned = 1});
+        rc = core_multiply(engine, &(struct core_product){.m = l->m,
+                                                          .n = l->embed,
+                                                          .k = l->n,
+                                                          .a = l->sim,
+                                                          .b = l->projected,
+                                                          .c = grad_keys,
+                                                          .lda = l->m,
+                                                          .ldb = l->embed,
+                                                          .ldc = l->embed,
+                                                          .a_turned = 1});
     if (!rc)
-        rc = core_multiply(context, &(struct core_product){.m = l->embed,
-                                                           .n = l->dim,
-                                                           .k = l->n,
-                                                           .a = l->grad_query,
-                                                           .b = l->query,
-                                                           .c = grad_weight,
-                                                           .lda = l->embed,
-                                                           .ldb = l->dim,
-                                                           .ldc = l->dim,
-                                                           .a_turned = 1});
+        rc = core_multiply(engine, &(struct core_product){.m = l->embed,
+                                                          .n = l->dim,
+                                                          .k = l->n,
+                                                          .a = l->grad_query,
+                                                          .b = l->query,
+                                                          .c = grad_weight,
+                                                          .lda = l->embed,
+                                                          .ldb = l->dim,
+                                                          .ldc = l->dim,
+                                                          .a_turned = 1});
     for (size_t e = 0; e < l->embed; e++) {
         double sum = 0;
         for (size_t r = 0; r < l->n; r++)
@@ -297,19 +307,19 @@ CORE int core_backward(void *context, struct core_level *l, const double *grad_y
 }
 
 /* The key map's gradient [E, dim] from that by the projected keys [m, E]. */
-CORE int core_key_map_grad(void *context, const struct core_level *l, const real *grad_keys,
-                           real *grad_weight)
+CORE int core_key_map_grad(const struct core_engine *engine, const struct core_level *l,
+                           const real *grad_keys, real *grad_weight)
 {
-    return core_multiply(context, &(struct core_product){.m = l->embed,
-                                                         .n = l->dim,
-                                                         .k = l->m,
-                                                         .a = grad_keys,
-                                                         .b = l->keys,
-                                                         .c = grad_weight,
-                                                         .lda = l->embed,
-                                                         .ldb = l->dim,
-                                                         .ldc = l->dim,
-                                                         .a_turned = 1});
+    return core_multiply(engine, &(struct core_product){.m = l->embed,
+                                                        .n = l->dim,
+                                                        .k = l->m,
+                                                        .a = grad_keys,
+                                                        .b = l->keys,
+                                                        .c = grad_weight,
+                                                        .lda = l->embed,
+                                                        .ldb = l->dim,
+                                                        .ldc = l->dim,
+                                                        .a_turned = 1});
 }
 
 /* ---- losses on a map of n anomaly probabilities u against a mask t of 0 and 1 ---- */
@@ -392,44 +402,44 @@ CORE double core_class_binary(real y, int label, double scale, real *grad)
  * Probability y [n] of the anomalous one of two unit text features [2, e] by softmax(cosine / tau) over
  * unit patches x [n, e]. logit [n, 2] is room.
  */
-CORE int core_text_map(void *context, const real *x, const real *text, const size_t size[2],
-                       double tau, real *logit, real *y)
+CORE int core_text_map(const struct core_engine *engine, const real *x, const real *text,
+                       const size_t size[2], double tau, real *logit, real *y)
 {
     size_t n = size[0];
     size_t e = size[1];
-    int rc = core_multiply(context, &(struct core_product){.m = n,
-                                                           .n = 2,
-                                                           .k = e,
-                                                           .a = x,
-                                                           .b = text,
-                                                           .c = logit,
-                                                           .lda = e,
-                                                           .ldb = e,
-                                                           .ldc = 2,
-                                                           .b_turned = 1});
+    int rc = core_multiply(engine, &(struct core_product){.m = n,
+                                                          .n = 2,
+                                                          .k = e,
+                                                          .a = x,
+                                                          .b = text,
+                                                          .c = logit,
+                                                          .lda = e,
+                                                          .ldb = e,
+                                                          .ldc = 2,
+                                                          .b_turned = 1});
     for (size_t i = 0; i < n; i++)
         y[i] = (real)1 / ((real)1 + exp((logit[2 * i] - logit[2 * i + 1]) / (real)tau));
     return rc;
 }
 
 /* From the gradient by y [n] to that by the text features [2, e]; y is overwritten. */
-CORE int core_text_map_grad(void *context, const real *x, const size_t size[2], double tau, real *y,
-                            const double *grad_y, real *grad_text)
+CORE int core_text_map_grad(const struct core_engine *engine, const real *x, const size_t size[2],
+                            double tau, real *y, const double *grad_y, real *grad_text)
 {
     size_t n = size[0];
     size_t e = size[1];
     int rc;
     for (size_t i = 0; i < n; i++)
         y[i] = (real)(grad_y[i] * (double)y[i] * (1 - (double)y[i]) / tau);
-    rc = core_multiply(context, &(struct core_product){.m = 1,
-                                                       .n = e,
-                                                       .k = n,
-                                                       .a = y,
-                                                       .b = x,
-                                                       .c = grad_text + e,
-                                                       .lda = n,
-                                                       .ldb = e,
-                                                       .ldc = e});
+    rc = core_multiply(engine, &(struct core_product){.m = 1,
+                                                      .n = e,
+                                                      .k = n,
+                                                      .a = y,
+                                                      .b = x,
+                                                      .c = grad_text + e,
+                                                      .lda = n,
+                                                      .ldb = e,
+                                                      .ldc = e});
     for (size_t i = 0; i < e; i++)
         grad_text[i] = -grad_text[e + i];
     return rc;

@@ -8,7 +8,6 @@
  */
 #include "base/err.h"
 #include "base/mem.h"
-#include "head/core_int.h"
 #include "head/head_int.h"
 #include "par/gather.h"
 
@@ -31,7 +30,8 @@ struct part {
 struct ft_step {
     const struct head_place *place; /* borrowed */
     struct ops *ops;                /* borrowed */
-    struct comm *comm;              /* borrowed */
+    struct core_engine engine;
+    struct comm *comm; /* borrowed */
     struct level pixel, image;
     size_t n_patch, grid, side;
     size_t n_part; /* floats of an item's gradient */
@@ -49,22 +49,6 @@ struct ft_step {
     double *grad_y;        /* [N] */
     struct core_tap *tap;  /* [S] */
 };
-
-static int core_multiply(void *context, const struct core_product *p)
-{
-    return ops_product(context, &(struct product){.m = p->m,
-                                                  .n = p->n,
-                                                  .k = p->k,
-                                                  .a = p->a,
-                                                  .b = p->b,
-                                                  .c = p->c,
-                                                  .lda = p->lda,
-                                                  .ldb = p->ldb,
-                                                  .ldc = p->ldc,
-                                                  .a_turned = p->a_turned != 0,
-                                                  .b_turned = p->b_turned != 0,
-                                                  .adds = p->adds != 0});
-}
 
 static int level_new(struct level *l, const float *keys, const uint8_t *labels, size_t m)
 {
@@ -115,6 +99,7 @@ int ft_step_new(struct ft_step **out, const struct head_place *place, const stru
     TRY(MEM_NEW(s, 1));
     s->place = place;
     s->ops = ops;
+    s->engine = engine_of(ops);
     s->comm = comm;
     s->grid = f->grid;
     s->side = f->image_size;
@@ -240,12 +225,12 @@ static double classify(struct ft_step *s, double scale)
 
 static int level_forward(struct ft_step *s, struct level *l, const struct head *h)
 {
-    return core_forward(s->ops, &l->core, h->tensor[l->wq], h->tensor[l->bq]);
+    return core_forward(&s->engine, &l->core, h->tensor[l->wq], h->tensor[l->bq]);
 }
 
 static int level_backward(struct ft_step *s, struct level *l, struct part out)
 {
-    return core_backward(s->ops, &l->core, s->grad_y, out.wq, out.bq, out.keys);
+    return core_backward(&s->engine, &l->core, s->grad_y, out.wq, out.bq, out.keys);
 }
 
 /* Loss of one item, its gradient in s->part. */
@@ -265,6 +250,27 @@ out:
 }
 
 /* ---- the batch ---- */
+
+static int multiply(void *state, const struct core_product *p)
+{
+    return ops_product(state, &(struct product){.m = p->m,
+                                                .n = p->n,
+                                                .k = p->k,
+                                                .a = p->a,
+                                                .b = p->b,
+                                                .c = p->c,
+                                                .lda = p->lda,
+                                                .ldb = p->ldb,
+                                                .ldc = p->ldc,
+                                                .a_turned = p->a_turned != 0,
+                                                .b_turned = p->b_turned != 0,
+                                                .adds = p->adds != 0});
+}
+
+struct core_engine engine_of(struct ops *ops)
+{
+    return (struct core_engine){.multiply = multiply, .state = ops};
+}
 
 int gather_round(struct comm *comm, const void *mine, size_t bytes, size_t count, void *all)
 {
@@ -307,13 +313,13 @@ static int finish_level(struct ft_step *s, const struct level *l, float *sum, st
     memcpy(grad->tensor[l->wq], p.wq, embed * l->core.dim * sizeof(float));
     memcpy(grad->tensor[l->bq], p.bq, embed * sizeof(float));
     memset(grad->tensor[l->bk], 0, embed * sizeof(float));
-    return core_key_map_grad(s->ops, &l->core, p.keys, grad->tensor[l->wk]);
+    return core_key_map_grad(&s->engine, &l->core, p.keys, grad->tensor[l->wk]);
 }
 
 /* All keys of a level through the key map. */
 static int project_keys(struct ft_step *s, struct level *l, const struct head *h)
 {
-    return core_map(s->ops, h->tensor[l->wk], h->tensor[l->bk], l->core.keys,
+    return core_map(&s->engine, h->tensor[l->wk], h->tensor[l->bk], l->core.keys,
                     (size_t[]){l->core.m, l->core.dim, l->core.embed}, l->projected);
 }
 

@@ -2,6 +2,7 @@
 #ifndef HEAD_HEAD_INT_H
 #define HEAD_HEAD_INT_H
 
+#include "head/core_int.h"
 #include "head/head.h"
 
 #define HEAD_SCHEMA "mrad.head"
@@ -89,6 +90,9 @@ struct clip_step;
 
 int clip_step_new(struct clip_step **out, const struct head_place *place, const struct bank *bank,
                   struct ops *ops, struct comm *comm);
+
+/* The kernels as the core's engine. */
+struct core_engine engine_of(struct ops *ops);
 
 /* Gather one row of n floats of each of the ranks that have one, add or place them by the caller. */
 int gather_round(struct comm *comm, const void *mine, size_t bytes, size_t count, void *all);

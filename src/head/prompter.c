@@ -8,7 +8,6 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "clip/clip.h"
-#include "head/core_int.h"
 #include "head/head_int.h"
 
 #include <math.h>
@@ -17,6 +16,7 @@
 struct prompter {
     const struct head_place *place; /* borrowed */
     struct ops *ops;                /* borrowed */
+    struct core_engine engine;
     struct text_tower *tower;
     size_t n_patch, width, embed, text_width;
     size_t n_positions; /* P */
@@ -32,22 +32,6 @@ struct prompter {
     float *grad_raw, *grad_prompt, *grad_deep, *grad_bias;
     float *one_projected, *one_text, *one_prior, *logit; /* room for prompter_map */
 };
-
-static int core_multiply(void *context, const struct core_product *p)
-{
-    return ops_product(context, &(struct product){.m = p->m,
-                                                  .n = p->n,
-                                                  .k = p->k,
-                                                  .a = p->a,
-                                                  .b = p->b,
-                                                  .c = p->c,
-                                                  .lda = p->lda,
-                                                  .ldb = p->ldb,
-                                                  .ldc = p->ldc,
-                                                  .a_turned = p->a_turned != 0,
-                                                  .b_turned = p->b_turned != 0,
-                                                  .adds = p->adds != 0});
-}
 
 static int load_model(struct prompter *p, size_t max_images, bool trains)
 {
@@ -107,6 +91,7 @@ int prompter_new(struct prompter **out, const struct head_place *place, struct o
     TRY(MEM_NEW(p, 1));
     p->place = place;
     p->ops = ops;
+    p->engine = engine_of(ops);
     p->n_patch = f->grid * f->grid;
     p->width = shape->width;
     p->embed = shape->embed;
@@ -300,7 +285,7 @@ int prompter_map(struct prompter *p, const struct head *head, const float *query
     TRY(prompter_project(p, query, p->one_projected));
     prompter_prior(p, p->one_projected, mass, p->one_prior);
     TRY(prompter_text(p, head, p->one_prior, 1, p->one_text));
-    TRY(core_text_map(p->ops, p->one_projected, p->one_text, (size_t[]){p->n_patch, p->embed},
+    TRY(core_text_map(&p->engine, p->one_projected, p->one_text, (size_t[]){p->n_patch, p->embed},
                       p->place->text_tau, p->logit, map));
 out:
     return rc;

@@ -80,7 +80,7 @@ import sys
 from cli import load
 s = load(sys.argv[1])
 assert s["state"] == "done" and s["message"] == "" and s["ranks"] == 1 and s["pid"] > 0
-assert [x["stage"] for x in s["stages"]] == ["extract", "bank", "gather", "score", "join", "measure"]
+assert [x["stage"] for x in s["stages"]] == ["extract", "bank", "gather", "train", "score", "join", "measure"]
 assert all(x["done"] == x["total"] == 0 and x["unit"] for x in s["stages"])  # the second run made nothing
 PY
 refused 1 "cannot open $dir/none/status.json" status "$dir/none"

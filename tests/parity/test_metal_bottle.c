@@ -42,7 +42,7 @@ int main(void)
         cmocka_unit_test(scores_and_maps_equal_the_golden),
         cmocka_unit_test(metrics_of_our_maps_equal_the_golden),
         cmocka_unit_test(metrics_of_the_golden_maps_equal_the_golden),
-        cmocka_unit_test(ft_training_equals_the_golden),
+        cmocka_unit_test(training_equals_the_golden),
     };
     return cmocka_run_group_tests(tests, start, parity_stop);
 }

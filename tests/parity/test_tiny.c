@@ -146,7 +146,7 @@ int main(void)
         cmocka_unit_test(scores_and_maps_equal_the_golden),
         cmocka_unit_test(metrics_of_our_maps_equal_the_golden),
         cmocka_unit_test(metrics_of_the_golden_maps_equal_the_golden),
-        cmocka_unit_test(ft_training_equals_the_golden),
+        cmocka_unit_test(training_equals_the_golden),
         cmocka_unit_test(ref_kernels_equal_the_golden),
         cmocka_unit_test(hugging_face_names_equal_the_golden),
         cmocka_unit_test(the_shared_hugging_face_file_equals_the_golden),

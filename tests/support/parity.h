@@ -127,6 +127,6 @@ void scores_and_maps_equal_the_golden(void **state);
 void metrics_of_our_maps_equal_the_golden(void **state);
 void metrics_of_the_golden_maps_equal_the_golden(void **state);
 
-void ft_training_equals_the_golden(void **state);
+void training_equals_the_golden(void **state);
 
 #endif /* SUPPORT_PARITY_H */

@@ -11,9 +11,9 @@
 
 enum { GRID = 3, SIDE = 9, N = GRID * GRID, DIM = 5, EMBED = 4, M = 7 };
 
-static int core_multiply(void *context, const struct core_product *p)
+static int three_loops(void *state, const struct core_product *p)
 {
-    (void)context;
+    (void)state;
     for (size_t r = 0; r < p->m; r++)
         for (size_t c = 0; c < p->n; c++) {
             double sum = p->adds ? p->c[r * p->ldc + c] : 0;
@@ -24,6 +24,8 @@ static int core_multiply(void *context, const struct core_product *p)
         }
     return 0;
 }
+
+static const struct core_engine engine = {.multiply = three_loops};
 
 /* A level with all its parameters: maps of queries (0, 1) and keys (2, 3). */
 struct world {
@@ -102,10 +104,10 @@ static double classification(struct world *w, double *grad_y)
 
 static double evaluate(struct world *w, loss_fn loss, double *grad_y)
 {
-    assert_int_equal(core_map(NULL, w->weight[1], w->bias[1], w->keys, (size_t[]){M, DIM, EMBED},
+    assert_int_equal(core_map(&engine, w->weight[1], w->bias[1], w->keys, (size_t[]){M, DIM, EMBED},
                               w->projected_keys),
                      0);
-    assert_int_equal(core_forward(NULL, &w->level, w->weight[0], w->bias[0]), 0);
+    assert_int_equal(core_forward(&engine, &w->level, w->weight[0], w->bias[0]), 0);
     return loss(w, grad_y);
 }
 
@@ -141,8 +143,8 @@ static void check_all(loss_fn loss, double quantile)
     CHECK_OK(MEM_NEW(w, 1));
     world_init(w, quantile);
     (void)evaluate(w, loss, grad_y);
-    assert_int_equal(core_backward(NULL, &w->level, grad_y, weight[0], bias, keys), 0);
-    assert_int_equal(core_key_map_grad(NULL, &w->level, keys, weight[1]), 0);
+    assert_int_equal(core_backward(&engine, &w->level, grad_y, weight[0], bias, keys), 0);
+    assert_int_equal(core_key_map_grad(&engine, &w->level, keys, weight[1]), 0);
     compare(w, loss, w->weight[0], weight[0], EMBED * DIM);
     compare(w, loss, w->bias[0], bias, EMBED);
     compare(w, loss, w->weight[1], weight[1], EMBED * DIM);
