@@ -18,7 +18,7 @@ if [ ! -f demo/model.safetensors ]; then
 fi
 for name in weave tiles cells grain; do
     if [ ! -f "demo/data/$name/meta.json" ]; then
-        [ -d "demo/data/$name" ] || "$bin/mrad-synth" --out demo/data --seed 1 --size 224 --normal 8 --anomalous 8
+        [ -d "demo/data/$name" ] || "$bin/mrad-synth" --out demo/data --seed 1 --size 224 --normal 8 --anomalous 8 >&2
         "$bin/mrad" index layout:mvtec "demo/data/$name" >&2
     fi
 done
