@@ -27,6 +27,7 @@ struct subject {
     double flop;
     int (*run)(struct subject *s);
     struct encoder *encoder;
+    struct text_tower *tower;
     struct linear *keys;
     float *input, *cls, *patch, *mass, *labels;
     size_t n_query;
@@ -173,6 +174,54 @@ out:
     return rc;
 }
 
+/* A batch of MRAD-CLIP: two prompts an image, 8 images, up to the end token of "damaged object." */
+enum { TEXT_ROWS = 16, TEXT_POSITIONS = 17, TEXT_DEEP = 8, TEXT_DEEP_LEN = 4 };
+
+static int run_text(struct subject *s)
+{
+    int rc = ERR_OK;
+    int32_t end[TEXT_ROWS];
+    for (int i = 0; i < TEXT_ROWS; i++)
+        end[i] = TEXT_POSITIONS - 1;
+    TRY(text_forward(s->tower, s->input, end, TEXT_ROWS, s->patch, s->cls));
+    TRY(text_backward(s->tower, s->cls, s->mass, s->labels));
+out:
+    return rc;
+}
+
+static int prepare_text(struct subject *s)
+{
+    int rc = ERR_OK;
+    struct weights *w = NULL;
+    const struct text_options options = {.n_positions = TEXT_POSITIONS,
+                                         .n_deep = TEXT_DEEP,
+                                         .deep_len = TEXT_DEEP_LEN,
+                                         .max_rows = TEXT_ROWS};
+    const struct clip_shape *shape;
+    size_t t;
+    TRY(config_need_weights(s->config));
+    TRY(weights_open(&w, s->config->weights));
+    shape = weights_shape(w);
+    t = shape->text_width;
+    TRY(text_tower_new(&s->tower, w, s->ops, &options));
+    TRY(fill(&s->input, TEXT_ROWS * TEXT_POSITIONS * t, 1));
+    TRY(fill(&s->patch, TEXT_DEEP * TEXT_DEEP_LEN * t, 2));
+    TRY(MEM_NEW(s->cls, TEXT_ROWS * shape->embed));
+    TRY(MEM_NEW(s->mass, TEXT_ROWS * TEXT_POSITIONS * t));
+    TRY(MEM_NEW(s->labels, (size_t)TEXT_ROWS * TEXT_DEEP * TEXT_DEEP_LEN * t));
+    /* products of 4 T x T and 2 T x H a layer and row, forward and the same backward */
+    s->flop = 4.0 * (double)shape->text_layers * TEXT_ROWS * TEXT_POSITIONS * (double)t *
+              (4.0 * (double)t + 2.0 * (double)shape->text_hidden);
+    s->run = run_text;
+    (void)snprintf(s->title, sizeof s->title,
+                   "text tower, %d prompts of %d positions, width %zu, %zu layers, forward and "
+                   "backward",
+                   TEXT_ROWS, TEXT_POSITIONS, t, shape->text_layers);
+out:
+    weights_free(&w);
+    return rc;
+}
+
 static int ascending(const void *a, const void *b)
 {
     double x = *(const double *)a;
@@ -257,11 +306,13 @@ static const struct {
     {"gemm", prepare_gemm},
     {"encoder", prepare_encoder},
     {"retrieval", prepare_retrieval},
+    {"text", prepare_text},
 };
 
 static void subject_free(struct subject *s)
 {
     encoder_free(&s->encoder);
+    text_tower_free(&s->tower);
     linear_free(s->ops, &s->keys);
     MEM_FREE(s->input);
     MEM_FREE(s->cls);
@@ -292,13 +343,13 @@ out:
 int cmd_bench(struct args *a)
 {
     int rc = ERR_OK;
-    TRY(args_operands(a, 1, 1, "one of gemm, encoder, retrieval, metrics"));
+    TRY(args_operands(a, 1, 1, "one of gemm, encoder, retrieval, text, metrics"));
     if (strcmp(a->operand[0], "metrics") == 0)
         return bench_metrics(a);
     for (size_t i = 0; i < sizeof subjects / sizeof *subjects; i++)
         if (strcmp(a->operand[0], subjects[i].name) == 0)
             return bench_one(a, subjects[i].prepare);
-    FAIL(ERR_USAGE, "bench: no subject \"%s\"; known: gemm, encoder, retrieval, metrics",
+    FAIL(ERR_USAGE, "bench: no subject \"%s\"; known: gemm, encoder, retrieval, text, metrics",
          a->operand[0]);
 out:
     return rc;
