@@ -203,6 +203,8 @@ void config_free(struct config **config)
     if (!c)
         return;
     MEM_FREE(c->weights);
+    MEM_FREE(c->ft_head);
+    MEM_FREE(c->clip_head);
     MEM_FREE(c->ft_init);
     MEM_FREE(c->ft_order);
     MEM_FREE(c->clip_init);

@@ -101,9 +101,9 @@ struct head_place {
     double text_tau;             /* mrad-clip: temperature of the text map */
     size_t seed;
     struct train_options options;
-    char *options_text; /* JSON */
-    struct head *init;  /* start values from a file, or NULL: drawn from the seed */
-    bool is_given;      /* init is the trained head: there are no steps */
+    char *options_text;    /* JSON */
+    struct head *init;     /* start values from a file, or NULL: drawn from the seed */
+    bool is_given;         /* init is the trained head: there are no steps */
     char origin[HASH_HEX]; /* given: what a prompt file names as its metric; else empty */
     int64_t *order; /* [n_steps, order_batch] items, from a file, or NULL: shuffled by the seed */
     size_t n_steps, order_batch;

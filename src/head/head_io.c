@@ -153,7 +153,8 @@ int training_write(const struct training *t, const char *path, const struct head
     if (place->tokens.ids)
         TRY(head_write_tokens(f, &place->tokens));
     TRY(head_write_tensors(f, "adam/first", t->first, "Adam's running mean of gradients"));
-    TRY(head_write_tensors(f, "adam/second", t->second, "Adam's running mean of squared gradients"));
+    TRY(head_write_tensors(f, "adam/second", t->second,
+                           "Adam's running mean of squared gradients"));
     TRY(h5_write(f, "loss", &loss, "loss of each step, mean over the batch"));
     TRY(h5_write(f, "lr", &lr, "learning rate of each step"));
     TRY(h5_commit(&f));

@@ -15,14 +15,18 @@
 static const struct {
     const char *entry;
     int tensor;
-} ft_entry[] = {
-    {"image_proj/mlp1.weight", FT_IQ}, {"image_proj/mlp1.bias", FT_IBQ},
-    {"image_proj/mlp2.weight", FT_IK}, {"image_proj/mlp2.bias", FT_IBK},
-    {"patch_proj/fc.0.weight", FT_WQ}, {"patch_proj/fc.0.bias", FT_BQ},
-    {"patch_proj/fc.1.weight", FT_WK}, {"patch_proj/fc.1.bias", FT_BK},
-}, clip_entry[] = {
-    {"prompt_proj/mlp1.weight", CLIP_PN}, {"prompt_proj/mlp1.bias", CLIP_PBN},
-    {"prompt_proj/mlp2.weight", CLIP_PA}, {"prompt_proj/mlp2.bias", CLIP_PBA},
+} ft_entry[] =
+    {
+        {"image_proj/mlp1.weight", FT_IQ}, {"image_proj/mlp1.bias", FT_IBQ},
+        {"image_proj/mlp2.weight", FT_IK}, {"image_proj/mlp2.bias", FT_IBK},
+        {"patch_proj/fc.0.weight", FT_WQ}, {"patch_proj/fc.0.bias", FT_BQ},
+        {"patch_proj/fc.1.weight", FT_WK}, {"patch_proj/fc.1.bias", FT_BK},
+},
+  clip_entry[] = {
+      {"prompt_proj/mlp1.weight", CLIP_PN},
+      {"prompt_proj/mlp1.bias", CLIP_PBN},
+      {"prompt_proj/mlp2.weight", CLIP_PA},
+      {"prompt_proj/mlp2.bias", CLIP_PBA},
 };
 static const char *const ctx_entry[2] = {"prompt_learner/ctx_pos", "prompt_learner/ctx_neg"};
 static const char *const tokens_entry[2] = {"prompt_learner/tokenized_prompts_pos",
@@ -254,10 +258,9 @@ static int list_skipped(void *user, const char *name, const struct torch_value *
 {
     struct skipped *s = user;
     char shape[MAX_SHAPE];
-    return is_used(name, s->has_clip)
-               ? ERR_OK
-               : str_addf(s->report, "skipped, not used: %s (%s)\n", name,
-                          shape_text(shape, tensor->rank, tensor->dim));
+    return is_used(name, s->has_clip) ? ERR_OK
+                                      : str_addf(s->report, "skipped, not used: %s (%s)\n", name,
+                                                 shape_text(shape, tensor->rank, tensor->dim));
 }
 
 static int describe(struct str *s, const struct checkpoint *c)
@@ -437,8 +440,7 @@ static int write_learner(struct torch_writer *w, const struct checkpoint *c)
                          c->clip->tensor[CLIP_CTX] + r * ctx[1] * ctx[2]));
     for (size_t i = 0; i < deep[0]; i++) {
         (void)snprintf(name, sizeof name, "%s.%zu", deep_entry, i);
-        TRY(write_floats(w, name, 2, deep + 1,
-                         c->clip->tensor[CLIP_DEEP] + i * deep[1] * deep[2]));
+        TRY(write_floats(w, name, 2, deep + 1, c->clip->tensor[CLIP_DEEP] + i * deep[1] * deep[2]));
     }
     TRY(tensor_new(&ids, DTYPE_I64, 3, (size_t[]){1, 1, c->tokens.context}));
     for (size_t r = 0; r < 2; r++) {
