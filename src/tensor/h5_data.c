@@ -1,11 +1,13 @@
 /* h5_data.c - see h5.h: datasets. */
 #include "base/err.h"
 #include "base/mem.h"
+#include "base/str.h"
 #include "tensor/h5.h"
 #include "tensor/h5_int.h"
 
 #include <hdf5.h>
 #include <stdio.h>
+#include <string.h>
 
 /* A 16-bit float type: HDF5 1.10 has none of its own; h5py shows the first as float16. */
 static hid_t small_float(size_t exponent_bits, size_t bias)
@@ -69,6 +71,34 @@ static hid_t creation_list(size_t size, int rank, const hsize_t *dim, int deflat
     return plist;
 }
 
+/* Make the groups of a dataset's name. Those that HDF5 makes by itself hold the time of day. */
+static int make_groups(struct h5 *f, const char *name)
+{
+    int rc = ERR_OK;
+    char why[160];
+    char *group = NULL;
+    hid_t plist = H5Pcreate(H5P_GROUP_CREATE);
+    (void)H5Pset_obj_track_times(plist, 0);
+    for (const char *slash = strchr(name, '/'); slash; slash = strchr(slash + 1, '/')) {
+        hid_t id;
+        if (slash == name)
+            continue;
+        TRY(str_make(&group, "%.*s", (int)(slash - name), name));
+        if (H5Lexists(f->id, group, H5P_DEFAULT) <= 0) {
+            id = H5Gcreate2(f->id, group, H5P_DEFAULT, plist, H5P_DEFAULT);
+            if (id < 0)
+                FAIL(ERR_IO, "%s: cannot make group '%s': %s", f->path, group,
+                     h5_reason(why, sizeof why));
+            (void)H5Gclose(id);
+        }
+        MEM_FREE(group);
+    }
+out:
+    MEM_FREE(group);
+    (void)H5Pclose(plist);
+    return rc;
+}
+
 int h5_define(struct h5 *f, const char *name, enum dtype dtype, int rank, const size_t *dim,
               int deflate, const char *meaning)
 {
@@ -78,21 +108,19 @@ int h5_define(struct h5 *f, const char *name, enum dtype dtype, int rank, const 
     hid_t type = type_of(dtype);
     hid_t space = -1;
     hid_t plist = -1;
-    hid_t links = H5Pcreate(H5P_LINK_CREATE);
     hid_t id = -1;
     for (int i = 0; i < rank; i++)
         size[i] = dim[i];
     space = rank ? H5Screate_simple(rank, size, NULL) : H5Screate(H5S_SCALAR);
     plist = creation_list(dtype_size(dtype), rank, size, deflate);
-    (void)H5Pset_create_intermediate_group(links, 1);
-    id = H5Dcreate2(f->id, name, type, space, links, plist, H5P_DEFAULT);
+    TRY(make_groups(f, name));
+    id = H5Dcreate2(f->id, name, type, space, H5P_DEFAULT, plist, H5P_DEFAULT);
     if (id < 0)
         FAIL(ERR_IO, "%s: cannot make dataset '%s': %s", f->path, name, h5_reason(why, sizeof why));
     TRY(h5_put_text(f, name, "meaning", meaning));
 out:
     if (id >= 0)
         (void)H5Dclose(id);
-    (void)H5Pclose(links);
     (void)H5Pclose(plist);
     (void)H5Sclose(space);
     (void)H5Tclose(type);
