@@ -7,14 +7,42 @@
 #include "base/path.h"
 #include "base/str.h"
 #include "par/cores.h"
+#include "tensor/h5.h"
 
 #include <string.h>
+
+/* The place is a file: its key is what everything made from it depends on. */
+static int plan_file(struct bank_place *p, const char *path)
+{
+    int rc = ERR_OK;
+    struct h5 *f = NULL;
+    struct bank *bank = NULL;
+    char *key = NULL;
+    char *weights = NULL;
+    struct hash hash;
+    TRY(str_dup(&p->file, path));
+    TRY(h5_open_schema(&f, path, BANK_SCHEMA, BANK_VERSION));
+    TRY(h5_get_text(f, "/", "key", &key));
+    TRY(hash_parse(&hash, key));
+    hash_hex(p->key, hash);
+    TRY(h5_get_text(f, "/", "weights", &weights));
+    if (strcmp(weights, BANK_UNKNOWN) != 0)
+        TRY(h5_expect_text(f, "weights", p->features->model.hash, "weights"));
+    TRY(bank_read(&bank, path, p, -1));
+out:
+    bank_free(&bank);
+    h5_close(&f);
+    MEM_FREE(key);
+    MEM_FREE(weights);
+    return rc;
+}
 
 int bank_plan(struct bank_place **out, const struct config *config, const struct features *features)
 {
     int rc = ERR_OK;
     struct bank_place *p = NULL;
     struct hasher *h = NULL;
+    const struct dataset_entry *entry = config_dataset(config, features->manifest->name);
     TRY(MEM_NEW(p, 1));
     p->features = features;
     p->pools = config->neighbour_pool;
@@ -28,6 +56,8 @@ int bank_plan(struct bank_place **out, const struct config *config, const struct
     if (features->skips)
         hasher_add_text(h, "skips");
     hash_hex(p->key, hasher_finish(&h));
+    if (entry && entry->bank)
+        TRY(plan_file(p, entry->bank));
     TRY(str_make(&p->dir, "%s/bank/%s/%s", config->store, features->manifest->name, p->key));
 out:
     if (rc)
@@ -42,6 +72,7 @@ void bank_place_free(struct bank_place **place)
         return;
     MEM_FREE((*place)->dir);
     MEM_FREE((*place)->options);
+    MEM_FREE((*place)->file);
     MEM_FREE(*place);
 }
 
@@ -52,7 +83,7 @@ int bank_shard_path(char **out, const struct bank_place *place, size_t shard)
 
 int bank_path(char **out, const struct bank_place *place)
 {
-    return str_make(out, "%s/bank.h5", place->dir);
+    return place->file ? str_dup(out, place->file) : str_make(out, "%s/bank.h5", place->dir);
 }
 
 static bool is_readable(const char *path, const struct bank_place *place, int64_t shard)
@@ -341,6 +372,10 @@ int bank_gather(struct bank **out, const struct bank_place *place, struct comm *
     size_t n = place->features->n_shards;
     struct bank **part = NULL;
     *out = NULL;
+    if (place->file) { /* nothing to gather, and nothing to write */
+        TRY_ALL(comm, bank_open(out, place));
+        goto out;
+    }
     TRY(MEM_NEW(part, n));
     TRY(gather_parts(out, place, part, comm, method));
     TRY_ALL(comm, keep_whole(*out, place, comm));

@@ -2,6 +2,7 @@
  * bank.h - the two-level memory bank: what queries are compared with.
  *
  * In:  feature shards of an auxiliary data set (features/).
+ *      Or a file that holds a bank already, such as one of bank_import.
  * Out: store/bank/<dataset>/<key>/shard-NNNNN.h5, one per feature shard, and bank.h5, the whole.
  * Entries are in item order whatever rank built them; per image the anomalous prototype comes first.
  * A bank never changes after it was built; share it freely.
@@ -38,10 +39,14 @@ struct bank_place {
     char *dir;                       /* store/bank/<dataset>/<key>, owned */
     char key[HASH_HEX];
     char *options; /* JSON, owned */
+    char *file;    /* the bank of the data set's entry, or NULL: built from the features; owned */
     bool pools;    /* neighbour pooling */
 };
 
-/* Find the place; free with bank_place_free. Local. */
+/*
+ * Find the place; free with bank_place_free. Local. Where the data set's entry names a bank file, that
+ * file is the whole bank and its key the place's; one of other weights is refused with both hashes.
+ */
 int bank_plan(struct bank_place **out, const struct config *config,
               const struct features *features);
 void bank_place_free(struct bank_place **place);
@@ -76,6 +81,17 @@ int bank_load(struct bank **out, const char *path);
 int bank_open(struct bank **out, const struct bank_place *place);
 
 void bank_free(struct bank **bank);
+
+/* ---- files of the published program: dicts of keys and one-hot values ---- */
+
+/*
+ * Read cache_model_*.pt (image) and cache_patch_model_*.pt (patch) and write a bank file. The items of
+ * its entries are -1; its key is a hash of both files. ERR_FORMAT names file and entry. Local.
+ */
+int bank_import(const char *image, const char *patch, const char *out);
+
+/* Write a bank as such a pair of files. Local. */
+int bank_export(const struct bank *bank, const char *image, const char *patch);
 
 /* Entries with label 1. */
 size_t bank_anomalous(const uint8_t *labels, size_t n);

@@ -54,8 +54,8 @@ static int write_array(struct h5 *f, const char *name, enum dtype dtype, const v
     return h5_write(f, name, &t, meaning);
 }
 
-int bank_write(const struct bank *b, const char *path, const struct bank_place *place,
-               int64_t shard)
+int bank_write_of(const struct bank *b, const char *path, const struct bank_origin *origin,
+                  int64_t shard)
 {
     int rc = ERR_OK;
     struct h5 *f = NULL;
@@ -64,11 +64,11 @@ int bank_write(const struct bank *b, const char *path, const struct bank_place *
     const size_t image_list[2] = {b->n_image, 0};
     const size_t pixel_list[2] = {b->n_pixel, 0};
     TRY(h5_create(&f, path, BANK_SCHEMA, BANK_VERSION));
-    TRY(h5_put_text(f, "/", "key", place->key));
-    TRY(h5_put_text(f, "/", "features", place->features->key));
-    TRY(h5_put_text(f, "/", "weights", place->features->model.hash));
-    TRY(h5_put_text(f, "/", "options", place->options));
-    TRY(h5_put_text(f, "/", "dataset", place->features->manifest->name));
+    TRY(h5_put_text(f, "/", "key", origin->key));
+    TRY(h5_put_text(f, "/", "features", origin->features));
+    TRY(h5_put_text(f, "/", "weights", origin->weights));
+    TRY(h5_put_text(f, "/", "options", origin->options));
+    TRY(h5_put_text(f, "/", "dataset", origin->dataset));
     TRY(h5_put_i64(f, "/", "shard", shard));
     TRY(write_array(f, "image_keys", DTYPE_F32, b->image_keys, image,
                     "class tokens, unit rows, in item order"));
@@ -86,6 +86,17 @@ int bank_write(const struct bank *b, const char *path, const struct bank_place *
 out:
     h5_close(&f);
     return rc;
+}
+
+int bank_write(const struct bank *b, const char *path, const struct bank_place *place,
+               int64_t shard)
+{
+    const struct bank_origin origin = {.key = place->key,
+                                       .features = place->features->key,
+                                       .weights = place->features->model.hash,
+                                       .options = place->options,
+                                       .dataset = place->features->manifest->name};
+    return bank_write_of(b, path, &origin, shard);
 }
 
 static int read_keys(struct h5 *f, const char *name, size_t *n, size_t *dim)
@@ -126,7 +137,7 @@ out:
     return rc;
 }
 
-static int check_content(const struct bank *b, const char *path)
+int bank_check(const struct bank *b, const char *path)
 {
     int rc = ERR_OK;
     for (size_t i = 0; i < b->n_image; i++)
@@ -159,7 +170,7 @@ static int read_arrays(struct bank **out, struct h5 *f, const char *path)
     TRY(read_list(f, "pixel_labels", DTYPE_U8, n_pixel, b->pixel_labels));
     TRY(read_list(f, "image_item", DTYPE_I32, n_image, b->image_item));
     TRY(read_list(f, "source_item", DTYPE_I32, n_pixel, b->source_item));
-    TRY(check_content(b, path));
+    TRY(bank_check(b, path));
 out:
     if (rc)
         bank_free(out);

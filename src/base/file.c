@@ -139,6 +139,27 @@ out:
     return rc;
 }
 
+/* Has this process of our host ended? One that nobody has waited for yet still answers to signals. */
+static int has_ended(long pid)
+{
+    char path[64];
+    char stat_line[512];
+    const char *state;
+    FILE *in;
+    size_t n;
+    if (kill((pid_t)pid, 0) != 0)
+        return errno == ESRCH;
+    (void)snprintf(path, sizeof path, "/proc/%ld/stat", pid);
+    in = fopen(path, "r");
+    if (!in)
+        return errno == ENOENT;
+    n = fread(stat_line, 1, sizeof stat_line - 1, in);
+    (void)fclose(in);
+    stat_line[n] = '\0';
+    state = strrchr(stat_line, ')'); /* the name before it may hold anything */
+    return state && (state[2] == 'Z' || state[2] == 'X');
+}
+
 /* Temporary names end in .tmp.HOST.PID.SERIAL; is the process that made this one gone? */
 static int writer_is_gone(const char *path, const char *mark)
 {
@@ -154,7 +175,7 @@ static int writer_is_gone(const char *path, const char *mark)
     if (strncmp(rest, host, n) != 0 || rest[n] != '.')
         return 0;
     pid = strtol(rest + n + 1, NULL, 10);
-    return pid > 0 && kill((pid_t)pid, 0) != 0 && errno == ESRCH;
+    return pid > 0 && has_ended(pid);
 }
 
 int file_clean_temp(const char *dir)

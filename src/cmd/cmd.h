@@ -22,7 +22,7 @@ struct args {
     size_t n_operands;
     char **set; /* [n_set] "key=value", owned */
     size_t n_set, set_cap;
-    const char *train, *test, *dump, *info, *out, *class_name, *meta; /* borrowed, or NULL */
+    const char *train, *test, *dump, *info, *out, *class_name, *meta, *bank; /* borrowed, or NULL */
     long repeat;
     bool json;
     bool help;

@@ -104,7 +104,7 @@ static int set_dataset(struct config *c, const char *key, const cJSON *value)
     const char *dot = strrchr(key, '.');
     const char *first = key + strlen("datasets.");
     if (dot <= first)
-        FAIL(ERR_CONFIG, "--set: %s: wanted datasets.NAME.root or datasets.NAME.meta", key);
+        FAIL(ERR_CONFIG, "--set: %s: wanted datasets.NAME.root, .meta or .bank", key);
     (void)snprintf(name, sizeof name, "%.*s", (int)(dot - first), first);
     TRY(config_value(&all, c, config_field("datasets")));
     one = cJSON_GetObjectItemCaseSensitive(all, name);
@@ -203,6 +203,8 @@ void config_free(struct config **config)
     if (!c)
         return;
     MEM_FREE(c->weights);
+    MEM_FREE(c->ft_head);
+    MEM_FREE(c->clip_head);
     MEM_FREE(c->ft_init);
     MEM_FREE(c->ft_order);
     MEM_FREE(c->clip_init);

@@ -23,6 +23,7 @@ struct dataset_entry {
     char *name;
     char *root;
     char *meta; /* NULL: root/meta.json */
+    char *bank; /* a bank file in place of one that is built, or NULL */
 };
 
 struct pair {
@@ -55,6 +56,7 @@ struct config {
     int class_loss; /* enum class_loss */
     double class_tau;
     size_t checkpoint_steps;
+    char *ft_head, *clip_head;
     char *ft_init, *ft_order;
     double ft_lr;
     size_t ft_epochs;

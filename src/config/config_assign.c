@@ -110,15 +110,16 @@ out:
 
 static int dataset_member(struct dataset_entry *d, const cJSON *member, const char *from)
 {
-    static const char *const known[] = {"root", "meta"};
+    static const char *const known[] = {"root", "meta", "bank"};
     int rc = ERR_OK;
     char found[48];
     const char *near;
     char **slot = strcmp(member->string, "root") == 0   ? &d->root
                   : strcmp(member->string, "meta") == 0 ? &d->meta
+                  : strcmp(member->string, "bank") == 0 ? &d->bank
                                                         : NULL;
     if (!slot) {
-        near = str_nearest(member->string, known, 2);
+        near = str_nearest(member->string, known, 3);
         FAIL(ERR_CONFIG, "%s: datasets.%s.%s: no such key%s%s%s", from, d->name, member->string,
              near ? ", did you mean \"" : "", near ? near : "", near ? "\"?" : "");
     }
@@ -251,6 +252,7 @@ void config_drop_datasets(struct config *c)
         MEM_FREE(c->dataset[i].name);
         MEM_FREE(c->dataset[i].root);
         MEM_FREE(c->dataset[i].meta);
+        MEM_FREE(c->dataset[i].bank);
     }
     MEM_FREE(c->dataset);
     c->n_datasets = 0;
@@ -274,6 +276,8 @@ static cJSON *datasets_value(const struct config *c)
         (void)cJSON_AddStringToObject(one, "root", c->dataset[i].root);
         if (c->dataset[i].meta)
             (void)cJSON_AddStringToObject(one, "meta", c->dataset[i].meta);
+        if (c->dataset[i].bank)
+            (void)cJSON_AddStringToObject(one, "bank", c->dataset[i].bank);
     }
     return all;
 }

@@ -64,6 +64,10 @@ const struct field config_fields[] = {
      "temperature of the image loss ce"},
     {"train.checkpoint_steps", KIND_SIZE, AT(checkpoint_steps), "50", 1, 1e9, NULL, 0,
      "steps between checkpoints"},
+    {"head.ft", KIND_TEXT, AT(ft_head), NULL, 0, 0, NULL, 0,
+     "MRAD-FT as it was trained elsewhere, FILE:/group (mrad import, or a head.h5); none: train it"},
+    {"head.clip", KIND_TEXT, AT(clip_head), NULL, 0, 0, NULL, 0,
+     "MRAD-CLIP as it was trained elsewhere, FILE:/group; its prompts are FILE:/tokens if there"},
     {"train.ft.init", KIND_TEXT, AT(ft_init), NULL, 0, 0, NULL, 0,
      "start values of MRAD-FT, FILE:/group of an HDF5 file; none: drawn from the seed"},
     {"train.ft.order", KIND_TEXT, AT(ft_order), NULL, 0, 0, NULL, 0,
@@ -113,7 +117,8 @@ const struct field config_fields[] = {
      "stop with exit code 75 after this many seconds; 0: no limit"},
 
     {"datasets", KIND_DATASETS, AT(dataset), NULL, 0, 0, NULL, 0,
-     "object: name -> {\"root\": folder, \"meta\": file, default root/meta.json}"},
+     "object: name -> {\"root\": folder, \"meta\": file, default root/meta.json, \"bank\": bank file, "
+     "default: built}"},
     {"pairs", KIND_PAIRS, AT(pair), "\"protocol\"", 0, 0, NULL, 0,
      "\"protocol\" (train on visa, test on the others; for visa train on mvtec), \"all\", or "
      "[[train, test], ...]"},

@@ -101,8 +101,10 @@ struct head_place {
     double text_tau;             /* mrad-clip: temperature of the text map */
     size_t seed;
     struct train_options options;
-    char *options_text; /* JSON */
-    struct head *init;  /* start values from a file, or NULL: drawn from the seed */
+    char *options_text;    /* JSON */
+    struct head *init;     /* start values from a file, or NULL: drawn from the seed */
+    bool is_given;         /* init is the trained head: there are no steps */
+    char origin[HASH_HEX]; /* given: what a prompt file names as its metric; else empty */
     int64_t *order; /* [n_steps, order_batch] items, from a file, or NULL: shuffled by the seed */
     size_t n_steps, order_batch;
     char *dir;
@@ -111,7 +113,8 @@ struct head_place {
 
 /*
  * Find the place of MRAD-FT's head. "FILE:/group" and "FILE:/dataset" of the configuration are read here
- * and their content is part of the key. Local. Free with head_place_free.
+ * and their content is part of the key. A given head (head.ft) that belongs to another bank or other
+ * weights is refused with both hashes. Local. Free with head_place_free.
  */
 int head_plan_ft(struct head_place **out, const struct config *config,
                  const struct bank_place *bank, size_t seed);
@@ -141,6 +144,22 @@ int head_open(struct head **out, const struct head_place *place);
 /* A head of this form, all zero. Free with head_free. */
 int head_new(struct head **out, const struct head_form *form);
 void head_free(struct head **head);
+
+/* ---- checkpoints of the published program ---- */
+
+/*
+ * Read a checkpoint (mrad_ft_*.pth, mrad_clip_*.pth) and write its parameters for head.ft and head.clip:
+ * groups ft and clip, and tokens. bank is the key of the bank it was trained on, which the file is then
+ * bound to, or NULL. *report tells what was found and what was skipped; free with MEM_FREE. ERR_FORMAT
+ * names file and entry of what is missing, has another shape or is not finite. Local.
+ */
+int head_import(const char *checkpoint, const char *bank, const char *out, char **report);
+
+/*
+ * Write the parameters of n files, heads or imported ones, as one checkpoint. Prompts need the metric
+ * they were trained on; another one is refused with both hashes. Local.
+ */
+int head_export(const char *const *path, size_t n, const char *out);
 
 /* ---- MRAD-CLIP's map of one image ---- */
 

@@ -4,9 +4,15 @@
 
 #include "head/core_int.h"
 #include "head/head.h"
+#include "tensor/h5.h"
 
 #define HEAD_SCHEMA "mrad.head"
-enum { HEAD_VERSION = 1 };
+enum { HEAD_VERSION = 2 };
+
+/* Parameters from other programs. */
+#define PARAMETERS_SCHEMA "mrad.parameters"
+enum { PARAMETERS_VERSION = 1 };
+#define HEAD_UNBOUND "none"
 
 /* What grows while training runs; a checkpoint is its image. */
 struct training {
@@ -32,8 +38,33 @@ int head_read_init(struct head **out, const char *key, const char *text,
                    const struct head_form *form);
 int head_read_order(struct head_place *place, const char *key, const char *text);
 
+/*
+ * A trained head from "FILE:/group" of a head.h5 or an imported file: init, origin, no steps. Refuses one
+ * of another bank, other weights or another metric.
+ */
+int head_read_given(struct head_place *place, const char *key, const char *text);
+
+/* All tensors of a head under a group of a file. */
+int head_write_tensors(struct h5 *f, const char *group, const struct head *h, const char *meaning);
+int head_read_tensors(struct h5 *f, const char *group, struct head *h);
+
+/* The token ids of a prompt pair as the dataset `tokens`. */
+int head_write_tokens(struct h5 *f, const struct prompt_tokens *tokens);
+
+/* The parameters' hash: how prompts name a metric that has no key. */
+int head_hash(char out[HASH_HEX], const struct head *head);
+
+/* ERR_FORMAT names the tensor that holds NaN or infinity. */
+int head_check_finite(const struct head *head, const char *path);
+
 /* Sizes of ctx and deep in a "FILE:/group". */
 int head_read_sizes(struct prompt_sizes *out, const char *key, const char *text);
+
+/* Sizes of ctx and deep in a group of an open file. */
+int head_sizes_of(struct prompt_sizes *out, struct h5 *f, const char *group);
+
+/* "FILE:/tokens" beside "FILE:/group", or NULL where the file has none. Free with MEM_FREE. */
+int head_find_tokens(char **out, const char *key, const char *text);
 
 /* Token ids of the two prompts from "FILE:/dataset". */
 int head_read_tokens(struct prompt_tokens *out, const char *key, const char *text);

@@ -101,7 +101,7 @@ void training_free(struct training **t)
     MEM_FREE(*t);
 }
 
-static int write_tensors(struct h5 *f, const char *group, const struct head *h, const char *meaning)
+int head_write_tensors(struct h5 *f, const char *group, const struct head *h, const char *meaning)
 {
     int rc = ERR_OK;
     char name[64];
@@ -114,7 +114,7 @@ out:
     return rc;
 }
 
-static int read_tensors(struct h5 *f, const char *group, struct head *h)
+int head_read_tensors(struct h5 *f, const char *group, struct head *h)
 {
     int rc = ERR_OK;
     char name[256];
@@ -125,6 +125,12 @@ static int read_tensors(struct h5 *f, const char *group, struct head *h)
     }
 out:
     return rc;
+}
+
+int head_write_tokens(struct h5 *f, const struct prompt_tokens *tokens)
+{
+    struct tensor t = tensor_view(DTYPE_I32, 2, (size_t[]){2, tokens->context}, tokens->ids);
+    return h5_write(f, "tokens", &t, "token ids of the normal and the anomalous prompt");
 }
 
 int training_write(const struct training *t, const char *path, const struct head_place *place)
@@ -143,9 +149,12 @@ int training_write(const struct training *t, const char *path, const struct head
     TRY(h5_put_text(f, "/", "options", place->options_text));
     TRY(h5_put_i64(f, "/", "seed", (int64_t)place->seed));
     TRY(h5_put_i64(f, "/", "step", (int64_t)t->step));
-    TRY(write_tensors(f, place->form.group, t->head, "trained parameter"));
-    TRY(write_tensors(f, "adam/first", t->first, "Adam's running mean of gradients"));
-    TRY(write_tensors(f, "adam/second", t->second, "Adam's running mean of squared gradients"));
+    TRY(head_write_tensors(f, place->form.group, t->head, "trained parameter"));
+    if (place->tokens.ids)
+        TRY(head_write_tokens(f, &place->tokens));
+    TRY(head_write_tensors(f, "adam/first", t->first, "Adam's running mean of gradients"));
+    TRY(head_write_tensors(f, "adam/second", t->second,
+                           "Adam's running mean of squared gradients"));
     TRY(h5_write(f, "loss", &loss, "loss of each step, mean over the batch"));
     TRY(h5_write(f, "lr", &lr, "learning rate of each step"));
     TRY(h5_commit(&f));
@@ -179,14 +188,38 @@ int training_read(struct training *t, const char *path, const struct head_place 
         FAIL(ERR_FORMAT, "%s: is at step %lld of %zu", path, (long long)step, t->n_steps);
     TRY(h5_expect_shape(f, "loss", 1, &t->n_steps));
     TRY(h5_expect_shape(f, "lr", 1, &t->n_steps));
-    TRY(read_tensors(f, place->form.group, t->head));
-    TRY(read_tensors(f, "adam/first", t->first));
-    TRY(read_tensors(f, "adam/second", t->second));
+    TRY(head_read_tensors(f, place->form.group, t->head));
+    TRY(head_read_tensors(f, "adam/first", t->first));
+    TRY(head_read_tensors(f, "adam/second", t->second));
     TRY(h5_read_rows(f, "loss", 0, t->n_steps, DTYPE_F32, t->loss));
     TRY(h5_read_rows(f, "lr", 0, t->n_steps, DTYPE_F64, t->lr));
     t->step = (size_t)step;
 out:
     h5_close(&f);
+    return rc;
+}
+
+int head_check_finite(const struct head *head, const char *path)
+{
+    int rc = ERR_OK;
+    for (size_t i = 0; i < head->form.n; i++)
+        for (size_t j = 0; j < head->count[i]; j++)
+            if (!isfinite(head->tensor[i][j]))
+                FAIL(ERR_FORMAT, "%s: %s/%s holds a parameter that is not finite", path,
+                     head->form.group, head->form.name[i]);
+out:
+    return rc;
+}
+
+int head_hash(char out[HASH_HEX], const struct head *head)
+{
+    int rc = ERR_OK;
+    struct hasher *h = NULL;
+    TRY(hasher_new(&h));
+    hasher_add_text(h, head->form.group);
+    hasher_add(h, head->values, head->n_values * sizeof *head->values);
+    hash_hex(out, hasher_finish(&h));
+out:
     return rc;
 }
 
@@ -199,10 +232,8 @@ int head_open(struct head **out, const struct head_place *place)
     TRY(head_path(&path, place));
     TRY(open_checked(&f, path, place));
     TRY(head_new(out, &place->form));
-    TRY(read_tensors(f, place->form.group, *out));
-    for (size_t i = 0; i < (*out)->n_values; i++)
-        if (!isfinite((*out)->values[i]))
-            FAIL(ERR_FORMAT, "%s: holds a parameter that is not finite", path);
+    TRY(head_read_tensors(f, place->form.group, *out));
+    TRY(head_check_finite(*out, path));
 out:
     h5_close(&f);
     MEM_FREE(path);
@@ -245,10 +276,10 @@ int head_read_init(struct head **out, const char *key, const char *text,
 {
     int rc = ERR_OK;
     struct h5 *f = NULL;
-    const char *group;
+    const char *group = NULL;
     TRY(open_reference(&f, &group, key, text));
     TRY(head_new(out, form));
-    TRY(read_tensors(f, group, *out));
+    TRY(head_read_tensors(f, group, *out));
 out:
     h5_close(&f);
     if (rc)
@@ -256,15 +287,75 @@ out:
     return rc;
 }
 
-int head_read_sizes(struct prompt_sizes *out, const char *key, const char *text)
+/* What a file says its parameters belong to must be what this place has. */
+static int check_origin(struct h5 *f, const struct head_place *p)
+{
+    int rc = ERR_OK;
+    char *schema = NULL;
+    char *bank = NULL;
+    char *metric = NULL;
+    TRY(h5_get_text(f, "/", "schema", &schema));
+    if (strcmp(schema, HEAD_SCHEMA) == 0)
+        TRY(h5_expect_text(f, "weights", p->bank->features->model.hash, "weights"));
+    else if (strcmp(schema, PARAMETERS_SCHEMA) != 0)
+        FAIL(ERR_FORMAT, "%s: is %s, wanted %s or %s", h5_path(f), schema, HEAD_SCHEMA,
+             PARAMETERS_SCHEMA);
+    TRY(h5_get_text(f, "/", "bank", &bank));
+    if (strcmp(bank, HEAD_UNBOUND) != 0)
+        TRY(h5_expect_text(f, "bank", p->bank->key, "bank"));
+    if (!p->metric)
+        goto out;
+    TRY(h5_get_text(f, "/", "metric", &metric));
+    if (strcmp(metric, p->metric->origin) != 0)
+        TRY(h5_expect_text(f, "metric", p->metric->key, "metric"));
+out:
+    MEM_FREE(schema);
+    MEM_FREE(bank);
+    MEM_FREE(metric);
+    return rc;
+}
+
+/* How prompts name this metric: a head.h5 by its key, imported parameters by their content. */
+static int find_origin(struct head_place *p, struct h5 *f)
+{
+    int rc = ERR_OK;
+    char *key = NULL;
+    struct hash hash;
+    if (!h5_has(f, "/", "key")) {
+        TRY(head_hash(p->origin, p->init));
+        goto out;
+    }
+    TRY(h5_get_text(f, "/", "key", &key));
+    TRY(hash_parse(&hash, key));
+    hash_hex(p->origin, hash);
+out:
+    MEM_FREE(key);
+    return rc;
+}
+
+int head_read_given(struct head_place *p, const char *key, const char *text)
 {
     int rc = ERR_OK;
     struct h5 *f = NULL;
-    const char *group;
+    const char *group = NULL;
+    TRY(open_reference(&f, &group, key, text));
+    TRY(check_origin(f, p));
+    TRY(head_new(&p->init, &p->form));
+    TRY(head_read_tensors(f, group, p->init));
+    TRY(head_check_finite(p->init, h5_path(f)));
+    TRY(find_origin(p, f));
+    p->is_given = true;
+out:
+    h5_close(&f);
+    return rc;
+}
+
+int head_sizes_of(struct prompt_sizes *out, struct h5 *f, const char *group)
+{
+    int rc = ERR_OK;
     char name[256];
     int rank;
     size_t dim[TENSOR_MAX_RANK];
-    TRY(open_reference(&f, &group, key, text));
     (void)snprintf(name, sizeof name, "%s/ctx", group);
     TRY(h5_expect_shape(f, name, 3, (size_t[]){2, H5_ANY, H5_ANY}));
     TRY(h5_shape(f, name, &rank, dim));
@@ -274,6 +365,32 @@ int head_read_sizes(struct prompt_sizes *out, const char *key, const char *text)
     TRY(h5_shape(f, name, &rank, dim));
     out->n_deep = dim[0];
     out->deep_len = dim[1];
+out:
+    return rc;
+}
+
+int head_read_sizes(struct prompt_sizes *out, const char *key, const char *text)
+{
+    int rc = ERR_OK;
+    struct h5 *f = NULL;
+    const char *group = NULL;
+    TRY(open_reference(&f, &group, key, text));
+    TRY(head_sizes_of(out, f, group));
+out:
+    h5_close(&f);
+    return rc;
+}
+
+/* "FILE:/tokens" beside "FILE:/group", or NULL where the file has none. Free with MEM_FREE. */
+int head_find_tokens(char **out, const char *key, const char *text)
+{
+    int rc = ERR_OK;
+    struct h5 *f = NULL;
+    const char *group = NULL;
+    *out = NULL;
+    TRY(open_reference(&f, &group, key, text));
+    if (h5_has_dataset(f, "tokens"))
+        TRY(str_make(out, "%s:/tokens", h5_path(f)));
 out:
     h5_close(&f);
     return rc;

@@ -38,6 +38,8 @@ static int make_key(struct head_place *p)
     if (p->tokens.ids)
         hasher_add(h, p->tokens.ids, 2 * p->tokens.context * sizeof *p->tokens.ids);
     hasher_add(h, &p->seed, sizeof p->seed);
+    if (p->is_given)
+        hasher_add_text(h, "given");
     if (p->init)
         hasher_add(h, p->init->values, p->init->n_values * sizeof(float));
     if (p->order) {
@@ -60,7 +62,7 @@ static size_t count_steps(const struct head_place *p)
 static int finish_place(struct head_place *p, const struct config *config)
 {
     int rc = ERR_OK;
-    if (!p->order)
+    if (!p->order && !p->is_given)
         p->n_steps = count_steps(p);
     TRY(make_key(p));
     TRY(str_make(&p->dir, "%s/head/%s/%s/%s", config->store, p->variant,
@@ -85,9 +87,11 @@ int head_plan_ft(struct head_place **out, const struct config *config,
     p->options.lr = config->ft_lr;
     p->options.is_cosine = config->ft_schedule == SCHEDULE_COSINE;
     TRY(config_stage_text(&p->options_text, config, IN_HEAD));
-    if (config->ft_init)
+    if (config->ft_head)
+        TRY(head_read_given(p, "head.ft", config->ft_head));
+    else if (config->ft_init)
         TRY(head_read_init(&p->init, "train.ft.init", config->ft_init, &p->form));
-    if (config->ft_order)
+    if (config->ft_order && !p->is_given)
         TRY(head_read_order(p, "train.ft.order", config->ft_order));
     TRY(finish_place(p, config));
 out:
@@ -158,8 +162,11 @@ static int find_tokens(struct prompt_tokens *t, const struct config *c,
                        const struct clip_shape *shape, const struct prompt_sizes *sizes)
 {
     int rc = ERR_OK;
-    if (c->clip_tokens)
-        TRY(head_read_tokens(t, "train.clip.tokens", c->clip_tokens));
+    char *beside = NULL; /* a trained prompt's own */
+    if (!c->clip_tokens && c->clip_head)
+        TRY(head_find_tokens(&beside, "head.clip", c->clip_head));
+    if (c->clip_tokens || beside)
+        TRY(head_read_tokens(t, "train.clip.tokens", beside ? beside : c->clip_tokens));
     else
         TRY(write_prompts(t, c, shape->context, sizes));
     if (t->context > shape->context)
@@ -168,6 +175,7 @@ static int find_tokens(struct prompt_tokens *t, const struct config *c,
     for (size_t r = 0; r < 2; r++)
         TRY(check_prompt(t, r, shape, sizes));
 out:
+    MEM_FREE(beside);
     return rc;
 }
 
@@ -191,13 +199,17 @@ int head_plan_clip(struct head_place **out, const struct config *config,
     p->options.epochs = config->clip_epochs;
     p->options.lr = config->clip_lr;
     TRY(config_stage_text(&p->options_text, config, IN_PROMPTS));
-    if (config->clip_init)
+    if (config->clip_head)
+        TRY(head_read_sizes(&sizes, "head.clip", config->clip_head));
+    else if (config->clip_init)
         TRY(head_read_sizes(&sizes, "train.clip.init", config->clip_init));
     p->form = head_form_clip(shape->text_width, shape->embed, &sizes);
-    if (config->clip_init)
+    if (config->clip_head)
+        TRY(head_read_given(p, "head.clip", config->clip_head));
+    else if (config->clip_init)
         TRY(head_read_init(&p->init, "train.clip.init", config->clip_init, &p->form));
     TRY(find_tokens(&p->tokens, config, shape, &sizes));
-    if (config->clip_order)
+    if (config->clip_order && !p->is_given)
         TRY(head_read_order(p, "train.clip.order", config->clip_order));
     TRY(finish_place(p, config));
 out:
@@ -454,7 +466,8 @@ int head_train(const struct head_place *place, const struct bank *bank, struct o
     struct stepper step = {0};
     TRY_ALL(comm, training_new(&t, &place->form, place->n_steps));
     TRY_ALL(comm, head_new(&grad, &place->form));
-    TRY_ALL(comm, make_stepper(&step, place, bank, ops, comm));
+    if (!place->is_given)
+        TRY_ALL(comm, make_stepper(&step, place, bank, ops, comm));
     TRY_ALL(comm, comm_rank(comm) == 0 ? begin(t, place) : ERR_OK);
     TRY(share(t, comm));
     TRY(run_steps(t, place, &step, grad, comm));

@@ -227,10 +227,10 @@ static int load_members(struct sweep *s)
     for (size_t i = 0; i < s->n_cells; i++) {
         struct member *m = &s->member[s->cell[i].train];
         if (!m->bank_place)
-            TRY(bank_plan(&m->bank_place, s->config, m->features));
+            TRY_ALL(s->comm, bank_plan(&m->bank_place, s->config, m->features));
     }
     for (size_t i = 0; wants_banks(s) && i < s->n_members; i++)
-        TRY(bank_plan(&s->member[i].bank_place, s->config, s->member[i].features));
+        TRY_ALL(s->comm, bank_plan(&s->member[i].bank_place, s->config, s->member[i].features));
     for (size_t i = 0; i < s->n_trainees; i++)
         TRY_ALL(s->comm, plan_head(s, &s->trainee[i]));
 out:
@@ -281,8 +281,9 @@ static void want_head(struct sweep *s, size_t trainee)
     if (head_exists(t->place))
         return;
     t->wants_head = 1;
-    s->member[t->member].wants_features = 1;
     s->member[t->member].wants_bank = 1;
+    if (!t->place->is_given)
+        s->member[t->member].wants_features = 1;
     if (t->metric != NO_HEAD)
         want_head(s, t->metric);
 }

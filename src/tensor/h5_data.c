@@ -1,6 +1,7 @@
 /* h5_data.c - see h5.h: datasets. */
 #include "base/err.h"
 #include "base/mem.h"
+#include "base/str.h"
 #include "tensor/h5.h"
 #include "tensor/h5_int.h"
 
@@ -70,26 +71,30 @@ static hid_t creation_list(size_t size, int rank, const hsize_t *dim, int deflat
     return plist;
 }
 
-/* Make the groups in a dataset's name. HDF5 could do it, but would put the time into them. */
+/* Make the groups of a dataset's name. Those that HDF5 makes by itself hold the time of day. */
 static int make_groups(struct h5 *f, const char *name)
 {
     int rc = ERR_OK;
-    char part[256];
     char why[160];
+    char *group = NULL;
     hid_t plist = H5Pcreate(H5P_GROUP_CREATE);
     (void)H5Pset_obj_track_times(plist, 0);
     for (const char *slash = strchr(name, '/'); slash; slash = strchr(slash + 1, '/')) {
-        hid_t group;
-        (void)snprintf(part, sizeof part, "%.*s", (int)(slash - name), name);
-        if (!part[0] || H5Lexists(f->id, part, H5P_DEFAULT) > 0)
+        hid_t id;
+        if (slash == name)
             continue;
-        group = H5Gcreate2(f->id, part, H5P_DEFAULT, plist, H5P_DEFAULT);
-        if (group < 0)
-            FAIL(ERR_IO, "%s: cannot make group '%s': %s", f->path, part,
-                 h5_reason(why, sizeof why));
-        (void)H5Gclose(group);
+        TRY(str_make(&group, "%.*s", (int)(slash - name), name));
+        if (H5Lexists(f->id, group, H5P_DEFAULT) <= 0) {
+            id = H5Gcreate2(f->id, group, H5P_DEFAULT, plist, H5P_DEFAULT);
+            if (id < 0)
+                FAIL(ERR_IO, "%s: cannot make group '%s': %s", f->path, group,
+                     h5_reason(why, sizeof why));
+            (void)H5Gclose(id);
+        }
+        MEM_FREE(group);
     }
 out:
+    MEM_FREE(group);
     (void)H5Pclose(plist);
     return rc;
 }

@@ -11,6 +11,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static void memory_is_zeroed_aligned_and_checked(void **state)
@@ -112,6 +113,8 @@ static void stale_temporary_files_are_removed(void **state)
     char host[64] = "";
     char name[256];
     FILE *out;
+    pid_t child;
+    siginfo_t ended;
     (void)state;
     (void)gethostname(host, sizeof host - 1);
     /* no process has the number 2^22 + 1 on Linux */
@@ -121,6 +124,19 @@ static void stale_temporary_files_are_removed(void **state)
     (void)fclose(out);
     CHECK_OK(file_clean_temp(dir));
     assert_false(path_is_file(name));
+    /* a process that has ended but was not waited for is gone, too */
+    child = fork();
+    if (child == 0)
+        _exit(0);
+    assert_true(child > 0);
+    assert_int_equal(waitid(P_PID, (id_t)child, &ended, WEXITED | WNOWAIT), 0);
+    (void)snprintf(name, sizeof name, "%s/a.h5.tmp.%s.%ld.0", dir, host, (long)child);
+    out = fopen(name, "w");
+    assert_non_null(out);
+    (void)fclose(out);
+    CHECK_OK(file_clean_temp(dir));
+    assert_false(path_is_file(name));
+    (void)waitpid(child, NULL, 0);
     (void)snprintf(name, sizeof name, "%s/a.h5.tmp.%s.%ld.0", dir, host, (long)getpid());
     out = fopen(name, "w");
     assert_non_null(out);

@@ -112,6 +112,7 @@ static void files_read_back(void **state)
     check_drop_folder(dir);
 }
 
+/* Written in another second, or times of day would go unseen. */
 static void equal_content_gives_equal_bytes(void **state)
 {
     char *dir = check_folder();
