@@ -126,6 +126,7 @@ struct metric_results {
  *   (b) the same datasets in the root, with `class` (n) and the attributes class.0, class.1, ... of
  *       the root for the names, and optionally `has_mask` (n) of 0 and 1 (0: no mask file); rows in
  *       the order of the numbers.
+ * In both, optionally `skipped` (n) of 0 and 1: items with 1 have no scores and are left out.
  * Labels, masks, classes are integers of any width; scores and maps are numbers of any width, read as
  * 32-bit floats. Errors name file, group and item. Release with metric_results_free, also after an error.
  */

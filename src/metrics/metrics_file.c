@@ -27,6 +27,7 @@ struct source {
     struct tensor score;    /* [n] F32 */
     struct tensor class_id; /* [n] I32, layout (b) */
     struct tensor flag;     /* [n] I32 `has_mask`, empty when there is none */
+    struct tensor skipped;  /* [n] I32 `skipped`, empty when there is none */
     size_t window;          /* images held at a time */
     size_t first;           /* item of the first image held */
     size_t n_held;
@@ -41,6 +42,7 @@ static void source_release(struct source *s)
     tensor_free(&s->score);
     tensor_free(&s->class_id);
     tensor_free(&s->flag);
+    tensor_free(&s->skipped);
     MEM_FREE(s->map);
     MEM_FREE(s->number);
     MEM_FREE(s->mask);
@@ -80,6 +82,19 @@ out:
     return rc;
 }
 
+/* A column of 0 and 1 that may be absent. */
+static int read_flags(struct source *s, const char *name, struct tensor *out)
+{
+    int rc = ERR_OK;
+    char full[NAME_MAX_BYTES];
+    if (!h5_has_dataset(s->f, dataset_name(full, s, name)))
+        goto out;
+    TRY(read_column(s, name, DTYPE_I32, out));
+    TRY(check_flags(s, out, name));
+out:
+    return rc;
+}
+
 /* Check the shape of `map` or `mask` when it is there; the first one sets height and width. */
 static int find_images(struct source *s, const char *name, bool *found)
 {
@@ -105,16 +120,13 @@ out:
 static int source_open(struct source *s, struct h5 *f, const char *group)
 {
     int rc = ERR_OK;
-    char full[NAME_MAX_BYTES];
     size_t px;
     *s = (struct source){.f = f, .group = group};
     TRY(read_column(s, "label", DTYPE_I32, &s->label));
     TRY(check_flags(s, &s->label, "label"));
     TRY(read_column(s, "score", DTYPE_F32, &s->score));
-    if (h5_has_dataset(f, dataset_name(full, s, "has_mask"))) {
-        TRY(read_column(s, "has_mask", DTYPE_I32, &s->flag));
-        TRY(check_flags(s, &s->flag, "has_mask"));
-    }
+    TRY(read_flags(s, "has_mask", &s->flag));
+    TRY(read_flags(s, "skipped", &s->skipped));
     TRY(find_images(s, "map", &s->has_map));
     TRY(find_images(s, "mask", &s->has_mask));
     px = s->height * s->width;
@@ -173,6 +185,14 @@ out:
     return rc;
 }
 
+/* Does item i belong to a class (any for class_id < 0), and could it be read when it was scored? */
+static bool counts(const struct source *s, size_t i, int class_id)
+{
+    if (s->skipped.data && ((const int32_t *)s->skipped.data)[i])
+        return false;
+    return class_id < 0 || ((const int32_t *)s->class_id.data)[i] == class_id;
+}
+
 /* Append the row of the items of one class; class_id < 0 takes all items. */
 static int add_row(struct metric_results *out, struct source *s, const char *name, int class_id,
                    const struct metric_options *options)
@@ -184,7 +204,7 @@ static int add_row(struct metric_results *out, struct source *s, const char *nam
     result = &out->item[out->n];
     TRY(metric_set_new(&set, s->height, s->width));
     for (size_t i = 0; i < s->n; i++)
-        if (class_id < 0 || ((const int32_t *)s->class_id.data)[i] == class_id)
+        if (counts(s, i, class_id))
             TRY(add_item(s, set, i));
     TRY(metric_set_compute(set, options, &result->row));
     TRY(str_dup(&result->name, name));

@@ -287,12 +287,10 @@ out:
     return rc;
 }
 
-int row_collect(const struct sweep *s, const struct cell *cell, size_t class_id,
-                struct results *out)
+int row_collect(const struct cell *cell, size_t class_id, struct results *out)
 {
     int rc = ERR_OK;
     cJSON *tree = NULL;
-    (void)s;
     TRY(read_artefact(&tree, cell, class_id));
     TRY(collect_row(out, tree, cell->row_dir));
     TRY(collect_notes(out, tree));

@@ -119,9 +119,8 @@ out:
 }
 
 /* The bank of a member in memory. */
-static int need_bank(struct sweep *s, struct member *m)
+static int need_bank(struct member *m)
 {
-    (void)s;
     return m->bank ? ERR_OK : bank_open(&m->bank, m->bank_place);
 }
 
@@ -131,7 +130,7 @@ static int train(struct sweep *s, const struct piece *p)
     struct trainee *t = &s->trainee[p->owner];
     struct member *m = &s->member[t->member];
     TRY_ALL(s->comm, sweep_ops(s));
-    TRY_ALL(s->comm, need_bank(s, m));
+    TRY_ALL(s->comm, need_bank(m));
     log_root("train", "%s on %s, seed %zu: %zu steps", t->place->variant, m->entry->name, t->seed,
              t->place->n_steps);
     TRY(head_train(t->place, m->bank, s->ops, s->comm));
@@ -148,7 +147,7 @@ static int load_retriever(struct sweep *s, size_t member, size_t trainee)
     if (s->retriever && s->retriever_of[0] == member && s->retriever_of[1] == trainee)
         return ERR_OK;
     retriever_free(&s->retriever);
-    TRY(need_bank(s, m));
+    TRY(need_bank(m));
     rc = retriever_new(&s->retriever, s->ops, m->bank, head);
     if (rc)
         err_prefix("data set %s: ", m->entry->name);

@@ -163,7 +163,7 @@ int sweep_results(const struct sweep *s, struct results *out)
     *out = (struct results){0};
     for (size_t i = 0; i < s->n_cells; i++)
         for (size_t c = 0; c < s->member[s->cell[i].test].manifest->n_classes; c++)
-            TRY(row_collect(s, &s->cell[i], c, out));
+            TRY(row_collect(&s->cell[i], c, out));
     TRY(results_average(out));
 out:
     if (rc)

@@ -56,7 +56,4 @@ int sweep_dump(struct sweep *sweep, const char *path);
 /* What a run looks like from outside: printed from DIR/status.json. Free with MEM_FREE. */
 int sweep_status_text(char **out, const char *dir);
 
-/* Where the bank of a data set lies; NULL when it is not part of the sweep. Belongs to sweep. */
-const char *sweep_bank_dir(const struct sweep *sweep, const char *dataset);
-
 #endif /* SWEEP_SWEEP_H */

@@ -89,8 +89,7 @@ bool row_exists(const struct cell *cell, size_t class_id);
 int row_build(struct sweep *sweep, struct cell *cell, size_t class_id);
 
 /* Read a row's artefact and append what it says to results. */
-int row_collect(const struct sweep *sweep, const struct cell *cell, size_t class_id,
-                struct results *out);
+int row_collect(const struct cell *cell, size_t class_id, struct results *out);
 
 /* The stages in order; see stages.c. */
 enum { N_STAGES = 7 };

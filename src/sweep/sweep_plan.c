@@ -411,14 +411,6 @@ void sweep_close(struct sweep **sweep)
     MEM_FREE(*sweep);
 }
 
-const char *sweep_bank_dir(const struct sweep *sweep, const char *dataset)
-{
-    for (size_t i = 0; i < sweep->n_members; i++)
-        if (strcmp(sweep->member[i].entry->name, dataset) == 0 && sweep->member[i].bank_place)
-            return sweep->member[i].bank_place->dir;
-    return NULL;
-}
-
 /* ---- telling what would run ---- */
 
 static int describe_member(struct str *s, const struct member *m)

@@ -20,6 +20,7 @@ struct content {
     float score[N];
     int32_t class_id[N];
     uint8_t flag[N];
+    uint8_t skipped[N];
     float map[N * PX];
     uint8_t mask[N * PX];
 };
@@ -31,6 +32,7 @@ static void fill(struct content *c)
         c->class_id[i] = i % 2;
         c->score[i] = (float)rng_below(3, i, 10);
         c->flag[i] = (uint8_t)c->label[i];
+        c->skipped[i] = 0;
         for (size_t p = 0; p < PX; p++) {
             c->mask[i * PX + p] = c->label[i] && p % 7 < 2;
             c->map[i * PX + p] = rng_uniform(4, i * PX + p) + (float)c->mask[i * PX + p];
@@ -57,6 +59,8 @@ static void write_root(const char *path, const struct content *c, const char *wi
         put(f, "score", DTYPE_F32, 1, N, c->score);
     if (strcmp(without, "has_mask") != 0)
         put(f, "has_mask", DTYPE_U8, 1, N, c->flag);
+    if (strcmp(without, "skipped") != 0)
+        put(f, "skipped", DTYPE_U8, 1, N, c->skipped);
     if (strcmp(without, "map") != 0)
         put(f, "map", DTYPE_F32, 3, N, c->map);
     if (strcmp(without, "mask") != 0)
@@ -71,7 +75,7 @@ static size_t gather(struct content *out, const struct content *c, int32_t k)
 {
     size_t n = 0;
     for (size_t i = 0; i < N; i++) {
-        if (c->class_id[i] != k)
+        if (c->class_id[i] != k || c->skipped[i])
             continue;
         out->label[n] = c->label[i];
         out->score[n] = c->score[i];
@@ -167,6 +171,28 @@ static void both_layouts_agree(void **state)
     assert_true(a.item[0].row.value[METRIC_P_AP] != a.item[1].row.value[METRIC_P_AP]);
     metric_results_free(&a);
     metric_results_free(&b);
+}
+
+/* What a sweep could not read has no scores: its zeros must not count as a normal-looking image. */
+static void skipped_items_are_left_out(void **state)
+{
+    const struct place *place = *state;
+    struct content c;
+    struct metric_results with, without;
+    fill(&c);
+    c.skipped[6] = 1;
+    c.score[6] = 0;
+    memset(c.map + 6 * PX, 0, PX * sizeof *c.map);
+    write_root(place->path, &c, "");
+    rows_of(&with, place->path);
+    write_groups(place->path, &c);
+    rows_of(&without, place->path);
+    assert_int_equal(with.item[0].row.n_anomalous, 1);
+    assert_int_equal(with.item[1].row.n_anomalous, 2);
+    for (enum metric m = 0; m < METRIC_COUNT; m++)
+        assert_true(with.item[0].row.value[m] == without.item[0].row.value[m]);
+    metric_results_free(&with);
+    metric_results_free(&without);
 }
 
 static void missing_maps_or_masks_are_reasons(void **state)
@@ -344,6 +370,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(both_layouts_agree, setup, teardown),
+        cmocka_unit_test_setup_teardown(skipped_items_are_left_out, setup, teardown),
         cmocka_unit_test_setup_teardown(missing_maps_or_masks_are_reasons, setup, teardown),
         cmocka_unit_test_setup_teardown(bad_values_are_named, setup, teardown),
         cmocka_unit_test_setup_teardown(bad_files_are_named, setup, teardown),
