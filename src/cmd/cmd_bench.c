@@ -11,6 +11,7 @@
 #include "base/str.h"
 #include "clip/clip.h"
 #include "cmd/cmd.h"
+#include "head/head.h"
 #include "metrics/metrics.h"
 #include "ops/ops.h"
 #include "par/cores.h"
@@ -29,6 +30,8 @@ struct subject {
     struct encoder *encoder;
     struct text_tower *tower;
     struct linear *keys;
+    struct head_bench *head;
+    struct comm *comm; /* borrowed */
     float *input, *cls, *patch, *mass, *labels;
     size_t n_query;
     char title[160];
@@ -174,7 +177,10 @@ out:
     return rc;
 }
 
-/* A batch of MRAD-CLIP: two prompts an image, 8 images, up to the end token of "damaged object." */
+/*
+ * A batch of MRAD-CLIP: two prompts an image, 8 images, up to the end token of "damaged object." A small
+ * tower gets fewer deep prompts.
+ */
 enum { TEXT_ROWS = 16, TEXT_POSITIONS = 17, TEXT_DEEP = 8, TEXT_DEEP_LEN = 4 };
 
 static int run_text(struct subject *s)
@@ -193,16 +199,18 @@ static int prepare_text(struct subject *s)
 {
     int rc = ERR_OK;
     struct weights *w = NULL;
-    const struct text_options options = {.n_positions = TEXT_POSITIONS,
-                                         .n_deep = TEXT_DEEP,
-                                         .deep_len = TEXT_DEEP_LEN,
-                                         .max_rows = TEXT_ROWS};
+    struct text_options options = {.n_positions = TEXT_POSITIONS,
+                                   .n_deep = TEXT_DEEP,
+                                   .deep_len = TEXT_DEEP_LEN,
+                                   .max_rows = TEXT_ROWS};
     const struct clip_shape *shape;
     size_t t;
     TRY(config_need_weights(s->config));
     TRY(weights_open(&w, s->config->weights));
     shape = weights_shape(w);
     t = shape->text_width;
+    if (shape->text_layers <= TEXT_DEEP)
+        options.n_deep = shape->text_layers ? shape->text_layers - 1 : 0;
     TRY(text_tower_new(&s->tower, w, s->ops, &options));
     TRY(fill(&s->input, TEXT_ROWS * TEXT_POSITIONS * t, 1));
     TRY(fill(&s->patch, TEXT_DEEP * TEXT_DEEP_LEN * t, 2));
@@ -220,6 +228,49 @@ static int prepare_text(struct subject *s)
 out:
     weights_free(&w);
     return rc;
+}
+
+static int run_train(struct subject *s)
+{
+    return head_bench_step(s->head, true);
+}
+
+static int run_train_later(struct subject *s)
+{
+    return head_bench_step(s->head, false);
+}
+
+/* A training step of the published size. */
+static int prepare_train(struct subject *s, bool prompts, bool first_epoch)
+{
+    int rc = ERR_OK;
+    TRY(config_need_weights(s->config));
+    TRY(head_bench_new(&s->head, s->config, prompts, s->ops, s->comm));
+    s->flop = head_bench_flop(s->head, first_epoch);
+    s->run = first_epoch ? run_train : run_train_later;
+    (void)snprintf(s->title, sizeof s->title,
+                   "train %s, a step of 8 images of %zu px, %.3f TFLOP%s", prompts ? "clip" : "ft",
+                   s->config->image_size, s->flop * 1e-12,
+                   !prompts      ? ""
+                   : first_epoch ? ", first epoch"
+                                 : ", later epochs");
+out:
+    return rc;
+}
+
+static int prepare_train_ft(struct subject *s)
+{
+    return prepare_train(s, false, true);
+}
+
+static int prepare_train_clip(struct subject *s)
+{
+    return prepare_train(s, true, true);
+}
+
+static int prepare_train_clip_later(struct subject *s)
+{
+    return prepare_train(s, true, false);
 }
 
 static int ascending(const void *a, const void *b)
@@ -307,10 +358,14 @@ static const struct {
     {"encoder", prepare_encoder},
     {"retrieval", prepare_retrieval},
     {"text", prepare_text},
+    {"train", prepare_train_ft},
+    {"train", prepare_train_clip},
+    {"train", prepare_train_clip_later},
 };
 
 static void subject_free(struct subject *s)
 {
+    head_bench_free(&s->head);
     encoder_free(&s->encoder);
     text_tower_free(&s->tower);
     linear_free(s->ops, &s->keys);
@@ -326,7 +381,7 @@ static void subject_free(struct subject *s)
 static int bench_one(const struct args *a, int (*prepare)(struct subject *s))
 {
     int rc = ERR_OK;
-    struct subject s = {0};
+    struct subject s = {.comm = a->comm};
     TRY(config_read(&s.config, NULL, (const char *const *)a->set, a->n_set));
     TRY(cores_per_rank(a->comm, (int)s.config->threads, &s.threads));
     TRY(ops_open(&s.ops, config_kernels[s.config->kernels], s.threads));
@@ -343,14 +398,19 @@ out:
 int cmd_bench(struct args *a)
 {
     int rc = ERR_OK;
-    TRY(args_operands(a, 1, 1, "one of gemm, encoder, retrieval, text, metrics"));
+    bool is_known = false;
+    TRY(args_operands(a, 1, 1, "one of gemm, encoder, retrieval, text, train, metrics"));
     if (strcmp(a->operand[0], "metrics") == 0)
         return bench_metrics(a);
     for (size_t i = 0; i < sizeof subjects / sizeof *subjects; i++)
-        if (strcmp(a->operand[0], subjects[i].name) == 0)
-            return bench_one(a, subjects[i].prepare);
-    FAIL(ERR_USAGE, "bench: no subject \"%s\"; known: gemm, encoder, retrieval, text, metrics",
-         a->operand[0]);
+        if (strcmp(a->operand[0], subjects[i].name) == 0) {
+            is_known = true;
+            TRY(bench_one(a, subjects[i].prepare));
+        }
+    if (!is_known)
+        FAIL(ERR_USAGE,
+             "bench: no subject \"%s\"; known: gemm, encoder, retrieval, text, train, metrics",
+             a->operand[0]);
 out:
     return rc;
 }

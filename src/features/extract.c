@@ -4,25 +4,20 @@
 #include "features/features_int.h"
 #include "images/images.h"
 #include "par/cores.h"
-#include "tensor/h5.h"
 
-#include <stdio.h>
 #include <string.h>
 
 struct extractor {
     struct ops *ops; /* borrowed */
     struct encoder *encoder;
     struct clip_shape shape;
-    size_t side;       /* S */
-    size_t grid;       /* G */
-    uint8_t *rgb;      /* [S, S, 3] */
-    float *input;      /* [3, S, S] */
-    uint8_t *mask;     /* [S, S] */
-    uint8_t *bits;     /* packed mask */
-    float *cls;        /* [E] */
-    float *patch;      /* [N, D] */
-    float *mask_patch; /* [N] */
-    void *stored;      /* cls or patch in the stored number format */
+    size_t side;   /* S */
+    size_t grid;   /* G */
+    uint8_t *rgb;  /* [S, S, 3] */
+    float *input;  /* [3, S, S] */
+    uint8_t *mask; /* [S, S] */
+    float *cls;    /* [E] */
+    float *patch;  /* [N, D] */
 };
 
 int extractor_new(struct extractor **out, struct ops *ops, const struct config *config)
@@ -46,11 +41,8 @@ int extractor_new(struct extractor **out, struct ops *ops, const struct config *
     TRY(MEM_NEW(x->rgb, x->side * x->side * 3));
     TRY(MEM_NEW(x->input, x->side * x->side * 3));
     TRY(MEM_NEW(x->mask, x->side * x->side));
-    TRY(MEM_NEW(x->bits, (x->side * x->side + 7) / 8));
     TRY(MEM_NEW(x->cls, x->shape.embed));
     TRY(MEM_NEW(x->patch, n_patch));
-    TRY(MEM_NEW(x->mask_patch, x->grid * x->grid));
-    TRY(mem_get(&x->stored, n_patch > x->shape.embed ? n_patch : x->shape.embed, sizeof(float)));
 out:
     weights_free(&weights);
     if (rc)
@@ -68,11 +60,8 @@ void extractor_free(struct extractor **extractor)
     MEM_FREE(x->rgb);
     MEM_FREE(x->input);
     MEM_FREE(x->mask);
-    MEM_FREE(x->bits);
     MEM_FREE(x->cls);
     MEM_FREE(x->patch);
-    MEM_FREE(x->mask_patch);
-    MEM_FREE(x->stored);
     MEM_FREE(*extractor);
 }
 
@@ -112,183 +101,42 @@ out:
     return rc;
 }
 
-/*
- * The mask on the patch grid, bilinear without antialiasing as torch's interpolate does it: with a
- * whole ratio P = S / G every output reads the middle of its cell, for even P the mean of 2 x 2.
- */
-static void shrink_mask(struct extractor *x)
-{
-    size_t p = x->side / x->grid;
-    size_t low = (p - 1) / 2;
-    size_t high = p / 2;
-    for (size_t r = 0; r < x->grid; r++)
-        for (size_t c = 0; c < x->grid; c++) {
-            const uint8_t *top = x->mask + (r * p + low) * x->side + c * p;
-            const uint8_t *bottom = x->mask + (r * p + high) * x->side + c * p;
-            x->mask_patch[r * x->grid + c] =
-                0.25F * (float)(top[low] + top[high] + bottom[low] + bottom[high]);
-        }
-}
-
-/* Most significant bit first, as numpy.unpackbits expects. */
-static void pack_mask(struct extractor *x)
-{
-    size_t n = x->side * x->side;
-    memset(x->bits, 0, (n + 7) / 8);
-    for (size_t i = 0; i < n; i++)
-        x->bits[i / 8] |= (uint8_t)(x->mask[i] << (7 - i % 8));
-}
-
-static int write_floats(struct h5 *file, const char *name, size_t row, struct extractor *x,
-                        const float *values, size_t n, enum dtype dtype)
-{
-    int rc = ERR_OK;
-    TRY(floats_to(x->stored, values, dtype, n));
-    TRY(h5_write_rows(file, name, row, 1, x->stored));
-out:
-    return rc;
-}
-
-static int write_item(struct extractor *x, struct h5 *file, const struct features *f, size_t row)
-{
-    int rc = ERR_OK;
-    size_t n = x->grid * x->grid;
-    shrink_mask(x);
-    pack_mask(x);
-    TRY(write_floats(file, "cls", row, x, x->cls, x->shape.embed, f->dtype));
-    TRY(write_floats(file, "patch", row, x, x->patch, n * x->shape.width, f->dtype));
-    TRY(h5_write_rows(file, "mask_patch", row, 1, x->mask_patch));
-    TRY(h5_write_rows(file, "mask", row, 1, x->bits));
-out:
-    return rc;
-}
-
-/* A bad item under on_bad_item=skip: its rows stay zero and the reason is kept. */
-static int skip_item(struct h5 *file, size_t row, uint8_t *skipped)
-{
-    int rc = ERR_OK;
-    char key[48];
-    (void)snprintf(key, sizeof key, "skipped.%zu", row);
-    TRY(h5_put_text(file, "/", key, err_message()));
-    skipped[row] = 1;
-    err_clear();
-out:
-    return rc;
-}
-
-static int run_item(struct extractor *x, struct h5 *file, const struct features *f, size_t row,
-                    size_t item, uint8_t *skipped)
+/* A bad item under on_bad_item=skip is recorded. */
+static int run_item(struct extractor *x, struct feature_writer *w, const struct features *f,
+                    size_t row, size_t item)
 {
     int rc = load_item(x, f->manifest, item);
-    if (rc && rc != ERR_MEMORY && f->skips)
-        return skip_item(file, row, skipped);
+    if (rc && rc != ERR_MEMORY && f->skips) {
+        rc = feature_writer_skip(w, row, err_message());
+        if (!rc)
+            err_clear();
+        return rc;
+    }
     if (rc)
         err_prefix("data set %s, item %zu: ", f->manifest->name, item);
     TRY(rc);
     TRY(encoder_run(x->encoder, x->input, x->cls, x->patch));
-    TRY(write_item(x, file, f, row));
+    TRY(feature_writer_add(w, row, x->cls, x->patch, x->mask));
 out:
-    return rc;
-}
-
-static int define_arrays(struct h5 *file, const struct features *f, size_t n)
-{
-    int rc = ERR_OK;
-    size_t tokens = f->grid * f->grid;
-    size_t d = f->model.shape.width;
-    size_t e = f->model.shape.embed;
-    TRY(h5_define(file, "cls", f->dtype, 2, (size_t[]){n, e}, 0,
-                  "class token times projection, not normalised, per item"));
-    TRY(h5_define(file, "patch", f->dtype, 3, (size_t[]){n, tokens, d}, 0,
-                  "patch tokens of the V-V path after ln_post, row-major grid, per item"));
-    TRY(h5_define(file, "mask_patch", DTYPE_F32, 2, (size_t[]){n, tokens}, 0,
-                  "mask resized bilinearly to the patch grid: 1 defect, 0 normal, else mixed"));
-    TRY(h5_define(file, "mask", DTYPE_U8, 2, (size_t[]){n, features_mask_bytes(f)}, 0,
-                  "mask at the encoder's size, one bit a pixel, most significant bit first"));
-out:
-    return rc;
-}
-
-static int write_head(struct h5 *file, const struct features *f, size_t first)
-{
-    int rc = ERR_OK;
-    TRY(h5_put_text(file, "/", "key", f->key));
-    TRY(h5_put_text(file, "/", "weights", f->model.hash));
-    TRY(h5_put_text(file, "/", "manifest", f->manifest_hash));
-    TRY(h5_put_text(file, "/", "options", f->options));
-    TRY(h5_put_text(file, "/", "dataset", f->manifest->name));
-    TRY(h5_put_i64(file, "/", "first_item", (int64_t)first));
-    TRY(h5_put_i64(file, "/", "image_size", (int64_t)f->image_size));
-    TRY(h5_put_i64(file, "/", "grid", (int64_t)f->grid));
-out:
-    return rc;
-}
-
-static int write_bytes(struct h5 *file, const char *name, const uint8_t *value, size_t n,
-                       const char *meaning)
-{
-    struct tensor t = tensor_view(DTYPE_U8, 1, &n, value);
-    return h5_write(file, name, &t, meaning);
-}
-
-/* What the manifest says of the items, beside their features. */
-static int write_labels(struct h5 *file, const struct features *f, size_t first, size_t n,
-                        const uint8_t *skipped)
-{
-    int rc = ERR_OK;
-    uint8_t *flag = NULL;
-    int32_t *class_id = NULL;
-    struct tensor t;
-    const struct item *item = f->manifest->item + first;
-    TRY(MEM_NEW(flag, n * sizeof(struct hash)));
-    TRY(MEM_NEW(class_id, n));
-    for (size_t i = 0; i < n; i++)
-        flag[i] = item[i].is_anomalous;
-    TRY(write_bytes(file, "label", flag, n, "1: anomalous, 0: normal"));
-    for (size_t i = 0; i < n; i++)
-        flag[i] = item[i].mask[0] != '\0';
-    TRY(write_bytes(file, "has_mask", flag, n, "1: the item names a mask file"));
-    TRY(write_bytes(file, "skipped", skipped, n,
-                    "1: the item could not be read; the reason is attribute skipped.ROW"));
-    for (size_t i = 0; i < n; i++)
-        class_id[i] = (int32_t)item[i].class_id;
-    t = tensor_view(DTYPE_I32, 1, &n, class_id);
-    TRY(h5_write(file, "class", &t, "index of the item's class in the manifest"));
-    for (size_t i = 0; i < n; i++)
-        memcpy(flag + i * sizeof(struct hash), &f->item_hash[first + i], sizeof(struct hash));
-    t = tensor_view(DTYPE_U8, 2, (size_t[]){n, sizeof(struct hash)}, flag);
-    TRY(h5_write(file, "item_hash", &t, "hash of image and mask content"));
-out:
-    MEM_FREE(flag);
-    MEM_FREE(class_id);
     return rc;
 }
 
 int extractor_run(struct extractor *x, const struct features *f, size_t shard)
 {
     int rc = ERR_OK;
-    struct h5 *file = NULL;
-    char *path = NULL;
-    uint8_t *skipped = NULL;
+    struct feature_writer *writer = NULL;
     size_t first;
     size_t n;
     features_range(f, shard, &first, &n);
-    TRY(MEM_NEW(skipped, n));
-    TRY(features_shard_path(&path, f, shard));
-    TRY(h5_create(&file, path, FEATURES_SCHEMA, FEATURES_VERSION));
-    TRY(write_head(file, f, first));
-    TRY(define_arrays(file, f, n));
+    TRY(feature_writer_open(&writer, f, shard));
     for (size_t i = 0; i < n; i++) {
         if (stop_requested())
             FAIL(ERR_STOPPED, "stopped before item %zu of data set %s", first + i,
                  f->manifest->name);
-        TRY(run_item(x, file, f, i, first + i, skipped));
+        TRY(run_item(x, writer, f, i, first + i));
     }
-    TRY(write_labels(file, f, first, n, skipped));
-    TRY(h5_commit(&file));
+    TRY(feature_writer_commit(writer));
 out:
-    h5_close(&file);
-    MEM_FREE(path);
-    MEM_FREE(skipped);
+    feature_writer_free(&writer);
     return rc;
 }

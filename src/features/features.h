@@ -70,6 +70,23 @@ int features_shard_path(char **out, const struct features *f, size_t shard);
  */
 bool features_has_shard(const struct features *f, size_t shard, const char **why);
 
+/* Writes one shard item by item; nothing is there before the commit. Local. */
+struct feature_writer;
+
+/* Begin a shard. Free with feature_writer_free, which drops what was not committed. */
+int feature_writer_open(struct feature_writer **out, const struct features *f, size_t shard);
+void feature_writer_free(struct feature_writer **writer);
+
+/* Write item `row` of the shard: cls [E], patch [N, D], mask [S, S] of 0 and 1. */
+int feature_writer_add(struct feature_writer *writer, size_t row, const float *cls,
+                       const float *patch, const uint8_t *mask);
+
+/* Item `row` cannot be had: its rows stay zero and the reason is kept. */
+int feature_writer_skip(struct feature_writer *writer, size_t row, const char *why);
+
+/* Add what the manifest says of the items, and give the file its name, atomically. */
+int feature_writer_commit(struct feature_writer *writer);
+
 /* Runs images through the encoder; one per rank. */
 struct extractor;
 

@@ -124,17 +124,24 @@ out:
     return rc;
 }
 
+void clip_step_forget(struct clip_step *s)
+{
+    memset(s->has_prior, 0, s->place->bank->features->manifest->n_items);
+}
+
 /* Load an item into a slot; its prior is computed the first time. */
 static int load_item(struct clip_step *s, struct slot *slot, size_t item)
 {
     int rc = ERR_OK;
     const float *mass;
     const struct sample *sample;
-    TRY(ft_step_masses(s->metric_step, s->metric, item, &mass, &sample));
+    TRY(ft_step_load(s->metric_step, item, &sample));
     TRY(prompter_project(s->prompter, sample->query, slot->projected));
     memcpy(slot->mask, sample->mask, s->side * s->side);
-    if (!s->has_prior[item])
-        prompter_prior(s->prompter, slot->projected, mass, s->prior + item * 2 * s->embed);
+    if (s->has_prior[item])
+        goto out;
+    TRY(ft_step_masses(s->metric_step, s->metric, &mass));
+    prompter_prior(s->prompter, slot->projected, mass, s->prior + item * 2 * s->embed);
     s->has_prior[item] = 1;
 out:
     return rc;

@@ -332,16 +332,16 @@ out:
     return rc;
 }
 
-int ft_step_masses(struct ft_step *s, const struct head *head, size_t item, const float **mass,
-                   const struct sample **sample)
+int ft_step_load(struct ft_step *s, size_t item, const struct sample **sample)
 {
-    int rc = ERR_OK;
-    TRY(load_sample(s, item));
-    TRY(level_forward(s, &s->pixel, head));
-    *mass = s->y;
     *sample = &s->sample;
-out:
-    return rc;
+    return load_sample(s, item);
+}
+
+int ft_step_masses(struct ft_step *s, const struct head *head, const float **mass)
+{
+    *mass = s->y;
+    return level_forward(s, &s->pixel, head);
 }
 
 static int ft_step_run(void *state, const struct head *head, const int64_t *item, size_t n,

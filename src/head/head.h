@@ -180,4 +180,24 @@ void prompter_free(struct prompter **prompter);
 int prompter_map(struct prompter *prompter, const struct head *head, const float *query,
                  const float *mass, float *map);
 
+/* ---- measuring ---- */
+
+/* Training steps on made-up features, with the published bank (2162 and 3093 entries) and batch (8). */
+struct head_bench;
+
+/*
+ * Make features, bank and start values for the sizes of the configuration's weights, in a temporary
+ * folder: of MRAD-FT, or of MRAD-CLIP when `prompts`. Collective. Free with head_bench_free before ops
+ * is closed.
+ */
+int head_bench_new(struct head_bench **out, const struct config *config, bool prompts,
+                   struct ops *ops, struct comm *comm);
+void head_bench_free(struct head_bench **bench);
+
+/* One step: batch, loss, gradient, Adam. In the first epoch MRAD-CLIP finds the items' priors. Collective. */
+int head_bench_step(struct head_bench *bench, bool first_epoch);
+
+/* Operations in the matrix products of such a step. */
+double head_bench_flop(const struct head_bench *bench, bool first_epoch);
+
 #endif /* HEAD_HEAD_H */

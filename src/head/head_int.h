@@ -110,17 +110,22 @@ void ft_step_free(struct ft_step **s);
 /* Fix the metric for ft_step_masses: keys through the key maps. Local. */
 int ft_step_project(struct ft_step *s, const struct head *head);
 
+/* Load an item; *sample stays valid until the next is loaded. Local. */
+int ft_step_load(struct ft_step *s, size_t item, const struct sample **sample);
+
 /*
- * Load an item and retrieve its patches' masses [N] with similarity dropout, as the published loop does
- * while it forms the regional prior. *sample stays valid until the next call. Local.
+ * Retrieve the masses [N] of the loaded item's patches with similarity dropout, as the published loop
+ * does while it forms the regional prior. *mass stays valid until the next call. Local.
  */
-int ft_step_masses(struct ft_step *s, const struct head *head, size_t item, const float **mass,
-                   const struct sample **sample);
+int ft_step_masses(struct ft_step *s, const struct head *head, const float **mass);
 
 struct clip_step;
 
 int clip_step_new(struct clip_step **out, const struct head_place *place, const struct bank *bank,
                   struct ops *ops, struct comm *comm);
+
+/* Find the priors of all items again, as a training that begins. Local. */
+void clip_step_forget(struct clip_step *s);
 
 /* The kernels as the core's engine. */
 struct core_engine engine_of(struct ops *ops);

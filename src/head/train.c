@@ -470,7 +470,8 @@ int head_train(const struct head_place *place, const struct bank *bank, struct o
         TRY_ALL(comm, make_stepper(&step, place, bank, ops, comm));
     TRY_ALL(comm, comm_rank(comm) == 0 ? begin(t, place) : ERR_OK);
     TRY(share(t, comm));
-    TRY(run_steps(t, place, &step, grad, comm));
+    if (!place->is_given)
+        TRY(run_steps(t, place, &step, grad, comm));
     TRY_ALL(comm, comm_rank(comm) == 0 ? finish(t, place) : ERR_OK);
 out:
     training_free(&t);

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs fuzz_safetensors.c for MRAD_FUZZ_SECONDS (default 5): no crash, no memory left, nothing that takes 30 s.
+# Runs fuzz_safetensors.c for MRAD_FUZZ_SECONDS (default 10): no crash, no memory left, nothing that takes 30 s.
 # The sanitizer build sees the most. MRAD_FUZZ_SEED chooses other inputs.
 set -euo pipefail
 
-exec "$(dirname "$MRAD")/tests/fuzz_safetensors" "${MRAD_FUZZ_SECONDS:-5}" "${MRAD_FUZZ_SEED:-1}"
+exec "$(dirname "$MRAD")/tests/fuzz_safetensors" "${MRAD_FUZZ_SECONDS:-10}" "${MRAD_FUZZ_SEED:-1}"
