@@ -99,6 +99,7 @@ static int plant(struct clusters *c, struct pool *p)
                p->dim * sizeof *c->centroid);
         progress_step(&progress, j + 1);
     }
+    progress_end(&progress, c->k);
 out:
     return rc;
 }
@@ -201,7 +202,7 @@ int kmeans_run(struct clusters *out, struct pool *p, size_t k, size_t rounds)
     TRY(MEM_NEW(out->of, p->n));
     TRY(lloyd_open(&l));
     TRY(plant(out, p));
-    progress_begin(&progress, "reduce", "rounds of k-means at most", 0, rounds);
+    progress_begin(&progress, "reduce", "rounds at most", 0, rounds);
     while (out->n_rounds < rounds) {
         memcpy(l.before, out->of, bytes);
         TRY(assign(&l));
@@ -211,6 +212,7 @@ int kmeans_run(struct clusters *out, struct pool *p, size_t k, size_t rounds)
         move_centroids(&l);
         progress_step(&progress, out->n_rounds);
     }
+    progress_end(&progress, out->n_rounds);
 out:
     lloyd_close(&l);
     if (rc)

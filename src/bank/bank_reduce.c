@@ -141,6 +141,7 @@ static int pick_farthest(struct choice *c, struct pool *p, size_t share, int lab
         TRY(pool_choose(p, find_farthest(p)));
         progress_step(&progress, i + 1);
     }
+    progress_end(&progress, share);
     for (size_t i = 0; i < p->n; i++)
         if (p->is_chosen[i])
             keep(c, p, i, STAYS);
@@ -166,8 +167,8 @@ static int pick_centroids(struct choice *c, struct pool *p, size_t share, int la
     }
     c->centre[label] = clusters.centroid;
     clusters.centroid = NULL;
-    log_root("reduce", "%zu entries to %zu centroids in %zu rounds, mean cosine %.6f", p->n, share,
-             clusters.n_rounds, sum / (double)p->n);
+    log_root("reduce", "%zu %s entries to %zu centroids in %zu rounds, mean cosine %.6f", p->n,
+             label ? "anomalous" : "normal", share, clusters.n_rounds, sum / (double)p->n);
 out:
     pool_release(p);
     clusters_release(&clusters);
@@ -216,14 +217,12 @@ out:
 
 static struct level image_level(const struct bank *b)
 {
-    return (struct level){0,             b->n_image,      b->embed,
-                          b->image_keys, b->image_labels, b->image_item};
+    return (struct level){0, b->n_image, b->embed, b->image_keys, b->image_labels, b->image_item};
 }
 
 static struct level pixel_level(const struct bank *b)
 {
-    return (struct level){2,             b->n_pixel,      b->width,
-                          b->pixel_keys, b->pixel_labels, b->source_item};
+    return (struct level){2, b->n_pixel, b->width, b->pixel_keys, b->pixel_labels, b->source_item};
 }
 
 static void fill(const struct level *to, const struct level *from, const struct choice *c)

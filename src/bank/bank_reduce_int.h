@@ -15,15 +15,15 @@
 
 /* The entries of one label, in the order of the bank. */
 struct pool {
-    struct ops *ops;    /* borrowed */
-    const float *keys;  /* borrowed: unit rows of the whole level, host memory */
-    const size_t *row;  /* [n] borrowed: the pool's rows of it, ascending */
-    size_t n, dim;      /* n > 0 */
-    uint64_t seed;      /* of this pool alone */
-    float *x;           /* [n, dim] the rows, where the kernels compute */
-    float *sim;         /* [n] likewise */
-    float *host_sim;    /* [n] */
-    float *best;        /* [n] similarity to the nearest of what was chosen, or to the own centroid */
+    struct ops *ops;   /* borrowed */
+    const float *keys; /* borrowed: unit rows of the whole level, host memory */
+    const size_t *row; /* [n] borrowed: the pool's rows of it, ascending */
+    size_t n, dim;     /* n > 0 */
+    uint64_t seed;     /* of this pool alone */
+    float *x;          /* [n, dim] the rows, where the kernels compute */
+    float *sim;        /* [n] likewise */
+    float *host_sim;   /* [n] */
+    float *best; /* [n] similarity to the nearest of what was chosen, or to the own centroid */
     uint8_t *is_chosen; /* [n] */
 };
 

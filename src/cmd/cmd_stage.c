@@ -62,11 +62,12 @@ static int describe_bank(const struct args *a)
     image = bank_anomalous(b->image_labels, b->n_image);
     pixel = bank_anomalous(b->pixel_labels, b->n_pixel);
     if (a->json)
-        TRY(str_make(&text,
-                     "{\"image_keys\": %zu, \"image_anomalous\": %zu, \"embed\": %zu, "
-                     "\"pixel_keys\": %zu, \"pixel_anomalous\": %zu, \"width\": %zu, \"reduction\": %s}\n",
-                     b->n_image, image, b->embed, b->n_pixel, pixel, b->width,
-                     reduction ? reduction : "null"));
+        TRY(str_make(
+            &text,
+            "{\"image_keys\": %zu, \"image_anomalous\": %zu, \"embed\": %zu, "
+            "\"pixel_keys\": %zu, \"pixel_anomalous\": %zu, \"width\": %zu, \"reduction\": %s}\n",
+            b->n_image, image, b->embed, b->n_pixel, pixel, b->width,
+            reduction ? reduction : "null"));
     else
         TRY(str_make(&text,
                      "image keys: %zu of %zu columns, %zu anomalous\n"
