@@ -65,5 +65,25 @@ out_has "bank      weave  there"
 out_has "scores to make, 0 of 2 rows there: to make"
 run 0 sweep "$dir/job.json" --json --set retrieval.by=nearest
 ! cmp -s "$dir/out" "$dir/results" || fail "retrieval.by changes nothing"
+
+# the map of mrad-clip keeps the priors it was trained with, that of mrad-ft does not
+"$bin/mrad-weights" --out "$dir/text.safetensors" --shape \
+    image=56,patch=14,native_grid=4,width=64,layers=1,embed=64,text_width=64,text_layers=4,context=24,vocab=128
+options=(--weights "$dir/text.safetensors" --set 'variants=["mrad-ft", "mrad-clip"]' --set train.ft.epochs=2
+    --set train.clip.epochs=1 --set train.clip.n_ctx=4 --set train.clip.deep_layers=2 --set train.clip.deep_len=2
+    --set "train.clip.tokens=$MRAD_FIXTURES/tiny/golden.h5:/clip/tokens" --set retrieval.tau=0.05)
+run 0 sweep "$dir/job.json" --json "${options[@]}"
+cp "$dir/out" "$dir/mass.json"
+run 0 sweep "$dir/job.json" --json "${options[@]}" --set retrieval.by=nearest
+check_py "retrieval.by with heads" "$dir/mass.json" "$dir/out" <<'PY'
+import sys
+from cli import load
+mass, nearest = (load(f)["rows"] for f in sys.argv[1:])
+def differ(variant, letter):
+    return any(a[m] != b[m] for a, b in zip(mass, nearest) if a["variant"] == variant for m in a
+               if m.startswith((f"{letter}_", "pro" if letter == "p" else f"{letter}_")))
+assert differ("mrad-ft", "p") and not differ("mrad-clip", "p"), (mass, nearest)
+PY
+[ "$(find "$dir/store/head" -name head.h5 | wc -l)" = 2 ] || fail "retrieval.by trained heads again"
 refused 2 'retrieval.by' plan "$dir/job.json" --set retrieval.by=neighbour
 finish
