@@ -13,7 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The entries of one label, in the order of the bank. */
+/* The entries of one label, in the order of the bank; x and what follows is there after pool_fill. */
 struct pool {
     struct ops *ops;   /* borrowed */
     const float *keys; /* borrowed: unit rows of the whole level, host memory */
@@ -68,7 +68,13 @@ void reduce_shares(const size_t n[2], size_t wanted, size_t share[2]);
 /*
  * The bank of what stays of another. Local. Chosen entries are copied with their items and stay in
  * order; centroids have item -1 and stand where the first of their entries stood. A label that has no
- * more entries than its share keeps them as they are. Free with bank_free.
+ * more entries than its share keeps them as they are. ops may be NULL for REDUCE_RANDOM. ERR_STOPPED when a
+ * stop was requested. Free with bank_free.
+ *
+ * Each label of each level has random numbers of its own: those of rng_u64(seed, s), with s = 0 and 1 for
+ * normal and anomalous image entries, 2 and 3 for pixel entries. With n entries, REDUCE_RANDOM keeps the
+ * i-th if rng_below(that, i, n - i) is less than what is still wanted; the others begin with entry
+ * rng_below(that, 0, n).
  */
 int bank_reduce(struct bank **out, const struct bank *full, const struct bank_reduction *r,
                 struct ops *ops);

@@ -180,7 +180,7 @@ static double cosine(const float *a, const float *b)
     return sum;
 }
 
-/* What the header says of random numbers: seed of the pixel level's labels. */
+/* Seed of a label's random numbers at the pixel level, see bank_reduce. */
 static uint64_t pixel_seed(uint64_t seed, int label)
 {
     return rng_u64(seed, 2 + (uint64_t)label);
