@@ -54,7 +54,7 @@ static bool has_features(const struct sweep *s, const struct piece *p)
 
 static bool has_bank(const struct sweep *s, const struct piece *p)
 {
-    return bank_is_whole(s->member[p->owner].bank_place) ||
+    return !bank_needs_shards(s->member[p->owner].bank_place) ||
            bank_has_shard(s->member[p->owner].bank_place, p->part);
 }
 
@@ -109,7 +109,8 @@ static int gather(struct sweep *s, const struct piece *p)
     const struct gather_method *method;
     struct member *m = &s->member[p->owner];
     TRY(gather_find(&method, config_gathers[s->config->gather]));
-    TRY(bank_gather(&m->bank, m->bank_place, s->comm, method));
+    TRY_ALL(s->comm, sweep_ops(s));
+    TRY(bank_gather(&m->bank, m->bank_place, s->ops, s->comm, method));
     log_root("gather", "%s: %zu image keys (%zu anomalous), %zu pixel keys (%zu anomalous)",
              m->entry->name, m->bank->n_image,
              bank_anomalous(m->bank->image_labels, m->bank->n_image), m->bank->n_pixel,
