@@ -5,8 +5,8 @@
  *      anomalous pictures a class has.
  * Out: SET/CLASS/test/good/NNN.png, test/DEFECT/NNN.png, ground_truth/DEFECT/NNN_mask.png, and for
  *      each set meta.json and captions.jsonl. Defects go from subtle (000) to plain (the last).
- * The hash of names, pixels and captions goes to stdout; the bytes of a PNG also depend on the version
- * of stb. Pictures do not depend on each other, on the set of classes written or on threads.
+ * The hash of pixels, masks and captions goes to stdout; the bytes of a PNG also depend on the version
+ * of zlib. Pictures do not depend on each other, on the set of classes written or on threads.
  */
 #include "base/err.h"
 #include "base/file.h"
@@ -19,16 +19,13 @@
 #include "datasets/datasets.h"
 #include "synth/captions.h"
 #include "synth/families.h"
+#include "synth/png.h"
 
 #include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define STB_IMAGE_WRITE_STATIC
-#define STB_IMAGE_WRITE_IMPLEMENTATION
-#include <stb/stb_image_write.h>
 
 struct job {
     const char *out, *part, *class_name;
@@ -67,9 +64,7 @@ static int save(const struct job *job, const struct picture *p, bool is_mask,
     TRY(str_make(&path, "%s/%s/%s", job->out, p->family->set, tail));
     TRY(path_dir(&dir, path));
     TRY(path_mkdirs(dir));
-    errno = 0;
-    if (!stbi_write_png(path, job->size, job->size, channels, pixels, job->size * channels))
-        FAIL(ERR_IO, "cannot write %s: %s", path, strerror(errno));
+    TRY(png_write(path, pixels, job->size, channels));
 out:
     MEM_FREE(dir);
     MEM_FREE(path);
@@ -359,7 +354,6 @@ int main(int argc, char **argv)
 {
     int rc = ERR_OK;
     struct job job = {.part = "benchmark", .seed = 1, .size = 224, .normal = 8, .anomalous = 8};
-    stbi_write_png_compression_level = 5; /* the least; time goes here */
     TRY(parse_options(&job, argc, argv));
     TRY(make_all(&job));
 out:

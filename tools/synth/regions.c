@@ -5,25 +5,16 @@
 
 enum { SOLID = 255, SHADOW = 80 };
 
-static int unit(const struct scene *s, int pixel)
-{
-    return (2 * pixel + 1) * SCENE / (2 * s->size);
-}
-
 /* Weight by signed distance to a shape; keeps what is larger already. */
 static void cover(struct region *r, const struct scene *s, const struct shape *shape, int soft,
                   int most)
 {
-    int reach = root((int64_t)shape->rx * shape->rx + (int64_t)shape->ry * shape->ry) + soft +
-                SCENE / s->size;
-    int x0 = clamp((shape->x - reach) * s->size / SCENE, 0, s->size);
-    int x1 = clamp((shape->x + reach) * s->size / SCENE + 1, 0, s->size);
-    int y0 = clamp((shape->y - reach) * s->size / SCENE, 0, s->size);
-    int y1 = clamp((shape->y + reach) * s->size / SCENE + 1, 0, s->size);
+    int from[2], to[2];
+    shape_box(shape, soft + SCENE / s->size, s->size, from, to);
     int edge = soft > SCENE / s->size ? soft : SCENE / s->size;
-    for (int y = y0; y < y1; y++)
-        for (int x = x0; x < x1; x++) {
-            int d = shape_distance(shape, unit(s, x), unit(s, y));
+    for (int y = from[1]; y < to[1]; y++)
+        for (int x = from[0]; x < to[0]; x++) {
+            int d = shape_distance(shape, pixel_middle(s, x), pixel_middle(s, y));
             int w = clamp(most / 2 - d * most / edge, 0, most), at = y * s->size + x;
             if (w > r->weight[at])
                 r->weight[at] = (unsigned char)w;
@@ -44,9 +35,9 @@ static void line_to(struct region *r, const struct scene *s, int at[2], int angl
 
 static void blot(struct region *r, const struct scene *s, uint64_t seed, bool sharp)
 {
-    int cx = unit(s, r->x), cy = unit(s, r->y), stretch = pick(seed, 40, 100, 200);
+    int cx = pixel_middle(s, r->x), cy = pixel_middle(s, r->y), stretch = pick(seed, 40, 100, 200);
     for (int at = 0; at < s->size * s->size; at++) {
-        int u = unit(s, at % s->size) - cx, v = unit(s, at / s->size) - cy;
+        int u = pixel_middle(s, at % s->size) - cx, v = pixel_middle(s, at / s->size) - cy;
         if (u > 3 * r->radius || -u > 3 * r->radius || v > 3 * r->radius || -v > 3 * r->radius)
             continue;
         int64_t a = (u * r->nx + v * r->ny) / 1024, b = (v * r->nx - u * r->ny) / 1024;
@@ -61,9 +52,9 @@ static void blot(struct region *r, const struct scene *s, uint64_t seed, bool sh
 
 static void dome(struct region *r, const struct scene *s)
 {
-    int cx = unit(s, r->x), cy = unit(s, r->y);
+    int cx = pixel_middle(s, r->x), cy = pixel_middle(s, r->y);
     for (int at = 0; at < s->size * s->size; at++) {
-        int64_t u = unit(s, at % s->size) - cx, v = unit(s, at / s->size) - cy;
+        int64_t u = pixel_middle(s, at % s->size) - cx, v = pixel_middle(s, at / s->size) - cy;
         int64_t q = 256 - (u * u + v * v) * 256 / ((int64_t)r->radius * r->radius);
         if (q > 0) /* steep at the border, flat in the middle */
             r->weight[at] = (unsigned char)clamp((int)(q * (512 - q) / 256), 0, SOLID);
@@ -73,7 +64,8 @@ static void dome(struct region *r, const struct scene *s)
 static void body(struct region *r, const struct scene *s, uint64_t seed, int angle)
 {
     int half = r->radius, thick = r->radius * pick(seed, 41, 30, 80) / 100;
-    struct shape shape = bar(unit(s, r->x) + 3 * PX, unit(s, r->y) + 3 * PX, half, thick, angle);
+    struct shape shape =
+        bar(pixel_middle(s, r->x) + 3 * PX, pixel_middle(s, r->y) + 3 * PX, half, thick, angle);
     shape.round = pick(seed, 42, 0, 1) ? thick : 0;
     cover(r, s, &shape, 4 * PX, SHADOW);
     shape.x -= 3 * PX;
@@ -83,7 +75,8 @@ static void body(struct region *r, const struct scene *s, uint64_t seed, int ang
 
 static void forked(struct region *r, const struct scene *s, uint64_t seed, int angle, int grade)
 {
-    int at[2] = {unit(s, r->x), unit(s, r->y)}, half = PX * 3 / 5 + PX * grade / 320;
+    int at[2] = {pixel_middle(s, r->x), pixel_middle(s, r->y)},
+        half = PX * 3 / 5 + PX * grade / 320;
     for (int k = 0; k < 8; k++) {
         int turn = angle + pick(seed, 50 + (uint64_t)k, -130, 130);
         if (k == 3 || k == 5) {
@@ -99,7 +92,7 @@ static void forked(struct region *r, const struct scene *s, uint64_t seed, int a
 static void curve(struct region *r, const struct scene *s, uint64_t seed, int angle, int half_width,
                   int bend)
 {
-    int at[2] = {unit(s, r->x), unit(s, r->y)}, turn = pick(seed, 43, -bend, bend);
+    int at[2] = {pixel_middle(s, r->x), pixel_middle(s, r->y)}, turn = pick(seed, 43, -bend, bend);
     for (int k = 0; k < 8; k++) {
         line_to(r, s, at, angle, r->radius * 5 / 8, half_width);
         angle += turn + pick(seed, 50 + (uint64_t)k, -bend / 2, bend / 2);
@@ -145,8 +138,8 @@ void make_region(struct region *r, const struct scene *s, enum region_kind kind,
         break;
     case PATCH:
     case SLIT: {
-        struct shape patch =
-            bar(unit(s, r->x), unit(s, r->y), r->radius * 13 / 10, r->radius, angle);
+        struct shape patch = bar(pixel_middle(s, r->x), pixel_middle(s, r->y), r->radius * 13 / 10,
+                                 r->radius, angle);
         patch.box = kind == PATCH;
         if (kind == SLIT)
             patch.rx = r->radius * 2;

@@ -3,6 +3,8 @@
 
 #include "base/rng.h"
 
+#include <stdlib.h>
+
 /* ---- numbers ---- */
 
 int pick(uint64_t seed, uint64_t index, int lo, int hi)
@@ -32,9 +34,9 @@ int cosine(int angle)
 
 int root(int64_t n)
 {
-    uint64_t rest = (uint64_t)n, r = 0, bit = UINT64_C(1) << 40;
-    while (bit > rest)
-        bit >>= 2;
+    uint64_t rest = (uint64_t)n, r = 0;
+    /* the largest power of 4 that is not above n */
+    uint64_t bit = n > 0 ? UINT64_C(1) << ((63 - __builtin_clzll(rest)) & ~1) : 0;
     for (; bit; bit >>= 2) {
         uint64_t trial = r + bit;
         r >>= 1;
@@ -122,7 +124,7 @@ struct rgb mix(struct rgb a, struct rgb b, int share_of_b)
 
 /* ---- drawing ---- */
 
-static int unit(const struct scene *s, int pixel)
+int pixel_middle(const struct scene *s, int pixel)
 {
     return (2 * pixel + 1) * SCENE / (2 * s->size);
 }
@@ -154,7 +156,8 @@ void fill(struct scene *s, texture_fn texture)
 {
     const struct pose *p = &s->pose;
     for (int at = 0; at < s->size * s->size; at++) {
-        int u = unit(s, at % s->size) - SCENE / 2, v = unit(s, at / s->size) - SCENE / 2;
+        int u = pixel_middle(s, at % s->size) - SCENE / 2,
+            v = pixel_middle(s, at / s->size) - SCENE / 2;
         int x = (u * p->cos + v * p->sin) / 1024 * p->zoom / 256 + p->dx;
         int y = (v * p->cos - u * p->sin) / 1024 * p->zoom / 256 + p->dy;
         unsigned char part = 1;
@@ -181,8 +184,11 @@ int shape_distance(const struct shape *shape, int u, int v)
         int ex = x - shape->rx + shape->round, ey = y - shape->ry + shape->round;
         int out_x = ex > 0 ? ex : 0, out_y = ey > 0 ? ey : 0;
         int in = ex > ey ? ex : ey;
-        d = root((int64_t)out_x * out_x + (int64_t)out_y * out_y) + (in < 0 ? in : 0) -
-            shape->round;
+        d = (in < 0 ? in : 0) - shape->round;
+        if (out_x && out_y)
+            d += root((int64_t)out_x * out_x + (int64_t)out_y * out_y);
+        else
+            d += out_x + out_y;
     } else {
         int64_t qx = (int64_t)x * 1024 / shape->rx, qy = (int64_t)y * 1024 / shape->ry;
         int least = shape->rx < shape->ry ? shape->rx : shape->ry;
@@ -212,18 +218,26 @@ static int body_light(const struct shape *shape, const struct coat *coat, int u,
     return light;
 }
 
+void shape_box(const struct shape *shape, int margin, int size, int from[2], int to[2])
+{
+    int c = shape->cos || shape->sin ? abs(shape->cos) : 1024, n = abs(shape->sin);
+    int middle[2] = {shape->x, shape->y};
+    int half[2] = {(c * shape->rx + n * shape->ry) / 1024, (n * shape->rx + c * shape->ry) / 1024};
+    for (int a = 0; a < 2; a++) {
+        int reach = half[a] + shape->ring + margin + PX;
+        from[a] = clamp((middle[a] - reach) * size / SCENE, 0, size);
+        to[a] = clamp((middle[a] + reach) * size / SCENE + 1, 0, size);
+    }
+}
+
 void draw(struct scene *s, const struct shape *shape, const struct coat *coat)
 {
-    int reach = root((int64_t)shape->rx * shape->rx + (int64_t)shape->ry * shape->ry) +
-                shape->ring + coat->soft + SCENE / s->size;
-    int x0 = clamp((shape->x - reach) * s->size / SCENE, 0, s->size);
-    int x1 = clamp((shape->x + reach) * s->size / SCENE + 1, 0, s->size);
-    int y0 = clamp((shape->y - reach) * s->size / SCENE, 0, s->size);
-    int y1 = clamp((shape->y + reach) * s->size / SCENE + 1, 0, s->size);
+    int from[2], to[2];
+    shape_box(shape, coat->soft + SCENE / s->size, s->size, from, to);
     int edge = coat->soft ? coat->soft : SCENE / s->size;
-    for (int y = y0; y < y1; y++)
-        for (int x = x0; x < x1; x++) {
-            int u = unit(s, x), v = unit(s, y), at = y * s->size + x;
+    for (int y = from[1]; y < to[1]; y++)
+        for (int x = from[0]; x < to[0]; x++) {
+            int u = pixel_middle(s, x), v = pixel_middle(s, y), at = y * s->size + x;
             int d = shape_distance(shape, u, v);
             int cover = clamp(128 - d * 256 / edge, 0, 256);
             if (cover == 0)
@@ -291,7 +305,7 @@ void light_up(struct scene *s)
     int nx = cosine(angle), ny = sine(angle), off = pick(seed, 11, SCENE / 10, SCENE / 3);
     int overall = pick(seed, 12, 238, 270);
     for (int at = 0; at < s->size * s->size; at++) {
-        int u = unit(s, at % s->size), v = unit(s, at / s->size);
+        int u = pixel_middle(s, at % s->size), v = pixel_middle(s, at / s->size);
         int x = u - SCENE / 2, y = v - SCENE / 2;
         int l = overall + (slope[0] * x + slope[1] * y) / SCENE;
         int du = (u - spot[0]) / PX, dv = (v - spot[1]) / PX;

@@ -118,6 +118,12 @@ struct coat {
 /* Signed distance to a shape's edge, < 0 inside; exact for boxes, near for ellipses. */
 int shape_distance(const struct shape *shape, int u, int v);
 
+/* The pixels that may lie within `margin` of a shape: from[] up to but without to[]. */
+void shape_box(const struct shape *shape, int margin, int size, int from[2], int to[2]);
+
+/* The middle of a pixel in units of the scene. */
+int pixel_middle(const struct scene *s, int pixel);
+
 void draw(struct scene *s, const struct shape *shape, const struct coat *coat);
 void draw_disk(struct scene *s, int x, int y, int r, const struct coat *coat);
 /* A line with round ends. */
