@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-enum { N_TRIES = 48, VISIBLE = 9 };
+enum { N_TRIES = 48, VISIBLE = 9, CLEAR = 24 };
 
 /* What an effect sees. */
 struct patient {
@@ -210,8 +210,8 @@ static const struct {
     [LOST] = {WHOLE_PART, uncover, 256, 256, true},
     [FOREIGN] = {BODY, foreign, 130, 250, false},
     [FIBRE] = {THREAD, foreign, 130, 250, false},
-    [HUE] = {BLOT, hue, 110, 230, false},
-    [PAINTED] = {WHOLE_PART, hue, 130, 230, false},
+    [HUE] = {BLOT, hue, 90, 170, false},
+    [PAINTED] = {WHOLE_PART, hue, 110, 200, false},
     [WARP] = {DOME, warp, 150, 250, false},
     [SWIRL] = {DOME, swirl, 150, 256, false},
     [BUMP] = {DOME, bump, 130, 250, false},
@@ -228,10 +228,17 @@ bool form_needs_bare(enum form form)
     return forms[form].needs_bare;
 }
 
-/* The mask: where the region is and a pixel near by visibly changed. Returns its pixels. */
-static int make_mask(unsigned char *mask, const struct patient *p)
+/* What a mask holds. */
+struct extent {
+    int64_t area;  /* its pixels */
+    int64_t clear; /* pixels that changed beyond doubt */
+};
+
+/* The mask: where the region is and a pixel near by visibly changed. */
+static struct extent make_mask(unsigned char *mask, const struct patient *p)
 {
-    int size = p->scene->size, reach = pixels(p, 2 * PX), n = 0;
+    struct extent e = {0};
+    int size = p->scene->size, reach = pixels(p, 2 * PX);
     unsigned char *rows = p->region->scratch;
     memset(rows, 0, (size_t)size * (size_t)size);
     for (int at = 0; at < size * size; at++) {
@@ -242,6 +249,7 @@ static int make_mask(unsigned char *mask, const struct patient *p)
         }
         if (change < VISIBLE || p->region->weight[at] < 40)
             continue;
+        e.clear += change >= CLEAR;
         int x = at % size, from = x < reach ? x : reach,
             to = size - 1 - x < reach ? size - 1 - x : reach;
         memset(rows + at - from, 1, (size_t)(from + to) + 1);
@@ -253,9 +261,9 @@ static int make_mask(unsigned char *mask, const struct patient *p)
             hit = other >= 0 && other < size * size && rows[other];
         }
         mask[at] = hit ? 255 : 0;
-        n += hit;
+        e.area += hit;
     }
-    return n;
+    return e;
 }
 
 /* A colour of the picture that differs from the place of the defect but is not rare. */
@@ -264,9 +272,11 @@ static struct rgb borrow(const struct patient *p)
     int size = p->scene->size;
     struct rgb here = mean_around(p, p->region->x, p->region->y, pixels(p, 4 * PX)), best = here;
     int most = -1;
-    for (uint64_t k = 0; k < 4; k++) {
-        struct rgb c = mean_around(p, pick(p->seed, 20 + 2 * k, 0, size - 1),
-                                   pick(p->seed, 21 + 2 * k, 0, size - 1), pixels(p, PX));
+    for (uint64_t k = 0; k < 6; k++) {
+        int x = pick(p->seed, 20 + 2 * k, 0, size - 1), y = pick(p->seed, 21 + 2 * k, 0, size - 1);
+        if (!p->scene->part[y * size + x])
+            continue;
+        struct rgb c = mean_around(p, x, y, pixels(p, PX));
         int far = 0;
         for (int i = 0; i < 3; i++)
             far += c.c[i] > here.c[i] ? c.c[i] - here.c[i] : here.c[i] - c.c[i];
@@ -315,8 +325,10 @@ int draw_defect(struct scene *s, unsigned char *mask, const unsigned char *bare,
         p.colour = borrow(&p);
         memcpy(s->pixels, clean, 3 * n);
         apply(s, &p, forms[kind->form].effect);
-        int64_t area = make_mask(mask, &p);
-        if (area * 1000 >= 3 * (int64_t)n && area * 100 <= 8 * (int64_t)n)
+        struct extent e = make_mask(mask, &p);
+        /* the first half of the tries also wants a tenth of it to be plain to see */
+        if (e.area * 1000 >= 3 * (int64_t)n && e.area * 100 <= 8 * (int64_t)n &&
+            (k >= N_TRIES / 2 || e.clear * 10 >= e.area))
             goto out;
     }
     FAIL(

@@ -103,10 +103,10 @@ static struct rgb chest(const struct scene *s, int x, int y, unsigned char *part
     if (ax > 12 * PX && ax < 100 * PX && rib > -5 * PX && rib < 5 * PX)
         t += rib < -3 * PX || rib > 3 * PX ? 36 : 24;
     if (ax < 11 * PX)
-        t += 50 + ((y + FAR) % (19 * PX) < 3 * PX ? -30 : 0);
+        t += 34 + ((y + FAR) % (19 * PX) < 3 * PX ? -30 : 0);
     int hx = x - 22 * PX, hy = y - 40 * PX;
     int heart = 256 - (int)(((int64_t)hx * hx + (int64_t)hy * hy) * 256 / (38 * PX * 38 * PX));
-    t += heart > 0 ? clamp(heart * 2, 0, 90) : 0;
+    t += heart > 0 ? clamp(heart * 2, 0, 56) : 0;
     t += noise(s->seed + 3, x + FAR, y + FAR, 5 * PX) / 10 +
          noise(s->seed + 4, x + FAR, (y + FAR) / 3, 9 * PX) / 9;
     if (ax > 100 * PX)

@@ -89,7 +89,7 @@ void paint_glands(struct scene *s)
 static struct rgb fundus(const struct scene *s, int x, int y, unsigned char *part)
 {
     int r = root((int64_t)x * x + (int64_t)y * y);
-    *part = r < 94 * PX;
+    *part = r < 86 * PX;
     if (r > 102 * PX)
         return (struct rgb){{10, 8, 8}};
     int mx = x + 14 * PX,

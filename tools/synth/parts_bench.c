@@ -29,12 +29,12 @@ void paint_bottle(struct scene *s)
                                    : (struct rgb){{52, 58, 66}};
     draw(s, &(struct shape){.x = SCENE / 2, .y = SCENE / 2, .rx = SCENE, .ry = SCENE, .box = true},
          &(struct coat){.colour = {{tone, tone, tone - 6}}, .cut = true});
+    if (s->bare)
+        return;
     draw_disk(s, cx + 5 * PX, cy + 6 * PX, r + 3 * PX,
               &(struct coat){.colour = {{20, 20, 20}}, .alpha = 110, .soft = 16 * PX});
     draw_disk(s, cx, cy, r,
               &(struct coat){.colour = lit(dark, 150), .rim = 60, .grain = 20, .part = 1});
-    if (s->bare)
-        return;
     paint_facets(s, cx, cy, r * 7 / 8, turn);
     draw_disk(s, cx, cy, r * 3 / 4,
               &(struct coat){.colour = dark, .dome = 50, .rim = -40, .grain = 20});
