@@ -95,6 +95,6 @@ before, after = load(f"{dir}/run/results.json"), load(f"{dir}/other/results.json
 for a, b in zip(before["rows"], after["rows"]):
     same_metrics(a, b, 0, [m for m in METRICS if m[0] == "p"])  # k is a matter of image scores
 PY
-run 0 sweep "$dir/job.json" --dataset "cells=$dir/world/cells" --set pairs=all --quiet
-[ "$(grep -c '^| mrad-tf' "$dir/out")" = 7 ] || fail "--dataset did not add cells: $(cat "$dir/out")"
+run 0 sweep "$dir/job.json" --dataset "parts=$dir/world/parts" --set pairs=all --quiet
+[ "$(grep -c '^| mrad-tf' "$dir/out")" = 7 ] || fail "--dataset did not add parts: $(cat "$dir/out")"
 finish

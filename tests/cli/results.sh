@@ -22,7 +22,7 @@ tree = load(f"{dir}/run/results.json")
 rows, means = tree["rows"], tree["means"]
 sets = ["fabric", "parts", "cells"]
 assert [(m["train"], m["test"]) for m in means] == [(a, b) for a in sets for b in sets if a != b]
-assert len(rows) == 12 and len({names(r) for r in rows}) == 12
+assert len(rows) == 14 and len({names(r) for r in rows}) == 14
 for row in rows:
     assert list(row) == [*NAMES, "seed", "n_normal", "n_anomalous", *METRICS], row
     assert row["seed"] == 111 and row["n_normal"] == row["n_anomalous"] == 2
@@ -38,7 +38,7 @@ check_table(shown, [*means, overall])
 check_table(classes, rows)
 assert tables(f"{dir}/sweep.txt") == [shown]
 # the numbers differ between cells, or all of this would be easy
-assert len({r["p_auroc"] for r in rows}) == 12
+assert len({r["p_auroc"] for r in rows}) == 14
 used = load(f"{dir}/run/used.json")
 assert used["score"]["k"] == 0.7 and list(used["datasets"]) == sets and used["pairs"] == "all"
 assert load(f"{dir}/run/run.json")["ranks"] == 1
