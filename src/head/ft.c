@@ -344,6 +344,12 @@ out:
     return rc;
 }
 
+int ft_step_load(struct ft_step *s, size_t item, const struct sample **sample)
+{
+    *sample = &s->sample;
+    return load_sample(s, item);
+}
+
 static int ft_step_run(void *state, const struct head *head, const int64_t *item, size_t n,
                        struct head *grad, double *loss)
 {
