@@ -1,6 +1,7 @@
 /*
  * MRAD-CLIP with every source of the prompts' bias against PyTorch: tools/golden/make_bias.py trained three
- * steps of each by autograd (tests/fixtures/tiny/bias.h5). The metric below is the golden's own.
+ * steps of each by autograd (tests/fixtures/tiny/bias.h5). The metric below is the golden's, sharper, so that
+ * its regions are not all the same.
  */
 #include "check.h"
 #include "parity.h"
@@ -16,11 +17,11 @@
 
 enum { MOST_SETTINGS = 8 };
 
-/* The pipeline of the set-up, and on top of it the expected numbers and the golden's metric. */
+/* The pipeline of the set-up, and on top of it the expected numbers, the metric and start values. */
 struct world {
     const struct parity *p;
     struct h5 *want;
-    char *metric_file;
+    char *metric_file, *start_file;
 };
 
 static int start(void **state)
@@ -33,22 +34,50 @@ static int start(void **state)
                                    .name = "tiny", .golden = text[0], .root = {text[1], text[2]}});
 }
 
-/* The golden's trained MRAD-FT as a file of parameters that belong to any bank. */
+/* A dataset of a file, times a factor, under another name in another file. */
+static void copy(struct h5 *from, const char *path, double factor, struct h5 *f, const char *as)
+{
+    struct tensor t = {0};
+    CHECK_OK(h5_read(from, path, DTYPE_F32, &t));
+    for (size_t i = 0; i < tensor_count(&t); i++)
+        ((float *)t.data)[i] *= (float)factor;
+    CHECK_OK(h5_write(f, as, &t, "parameter"));
+    tensor_free(&t);
+}
+
+/* The golden's trained MRAD-FT, sharper, as a file of parameters that belong to any bank. */
 static void write_metric(const struct world *w)
 {
     static const char *const name[] = {"wq", "bq", "wk", "bk", "iq", "ibq", "ik", "ibk"};
     struct h5 *f = NULL;
-    struct tensor t = {0};
-    char path[32];
+    char from[32];
+    char as[32];
+    double sharp = 0;
+    CHECK_OK(h5_get_f64(w->want, "/", "sharp", &sharp));
     CHECK_OK(h5_create(&f, w->metric_file, "mrad.parameters", 1));
     CHECK_OK(h5_put_text(f, "/", "bank", "none"));
     for (size_t i = 0; i < sizeof name / sizeof *name; i++) {
-        (void)snprintf(path, sizeof path, "ft/final/%s", name[i]);
-        CHECK_OK(h5_read(w->p->golden, path, DTYPE_F32, &t));
-        (void)snprintf(path, sizeof path, "ft/%s", name[i]);
-        CHECK_OK(h5_write(f, path, &t, "trained parameter"));
-        tensor_free(&t);
+        (void)snprintf(from, sizeof from, "ft/final/%s", name[i]);
+        (void)snprintf(as, sizeof as, "ft/%s", name[i]);
+        copy(w->p->golden, from, i < 2 ? sharp : 1, f, as);
     }
+    CHECK_OK(h5_commit(&f));
+}
+
+/* The golden's start values, and those of the queries. */
+static void write_start(const struct world *w)
+{
+    static const char *const name[] = {"ctx", "deep", "pn", "pbn", "pa", "pba"};
+    struct h5 *f = NULL;
+    char from[32];
+    char as[32];
+    CHECK_OK(h5_create(&f, w->start_file, "start", 1));
+    for (size_t i = 0; i < sizeof name / sizeof *name; i++) {
+        (void)snprintf(from, sizeof from, "clip/init/%s", name[i]);
+        (void)snprintf(as, sizeof as, "clip/%s", name[i]);
+        copy(w->p->golden, from, 1, f, as);
+    }
+    copy(w->want, "query", 1, f, "clip/query");
     CHECK_OK(h5_commit(&f));
 }
 
@@ -57,7 +86,9 @@ static struct world world_open(void **state, const char *test)
     struct world w = {.p = parity_of(state, test)};
     CHECK_OK(h5_open(&w.want, check_fixture("tiny/bias.h5")));
     CHECK_OK(str_make(&w.metric_file, "%s/metric.h5", w.p->folder));
+    CHECK_OK(str_make(&w.start_file, "%s/start.h5", w.p->folder));
     write_metric(&w);
+    write_start(&w);
     return w;
 }
 
@@ -65,6 +96,7 @@ static void world_close(struct world *w)
 {
     h5_close(&w->want);
     MEM_FREE(w->metric_file);
+    MEM_FREE(w->start_file);
 }
 
 /* One source: its configuration and its places. */
@@ -84,7 +116,7 @@ static struct run run_open(const struct world *w, const char *source, const char
     CHECK_OK(str_make(&set[n++], "store=%s/store", w->p->folder));
     CHECK_OK(str_make(&set[n++], "head.ft=%s:/ft", w->metric_file));
     CHECK_OK(str_make(&set[n++], "train.clip.bias=%s", source));
-    CHECK_OK(str_make(&set[n++], "train.clip.init=%s:/init", h5_path(w->want)));
+    CHECK_OK(str_make(&set[n++], "train.clip.init=%s:/clip", w->start_file));
     CHECK_OK(str_make(&set[n++], "train.clip.order=%s:/order", h5_path(w->want)));
     CHECK_OK(str_make(&set[n++], "train.clip.tokens=%s:/clip/tokens", w->p->source.golden));
     if (given)
@@ -116,12 +148,12 @@ static char *train(const struct world *w, struct run *r)
 
 /* ---- numbers ---- */
 
-/* SOURCE/NAME of the expected file. Free with tensor_free. */
-static struct tensor expected(const struct world *w, const char *source, const char *name)
+/* GROUP/NAME of the expected file. Free with tensor_free. */
+static struct tensor expected(const struct world *w, const char *group, const char *name)
 {
     struct tensor t = {0};
     char path[64];
-    (void)snprintf(path, sizeof path, "%s/%s", source, name);
+    (void)snprintf(path, sizeof path, "%s/%s", group, name);
     CHECK_OK(h5_read(w->want, path, DTYPE_F32, &t));
     return t;
 }
@@ -149,7 +181,7 @@ static void compare_losses(const struct world *w, const char *source, struct h5 
 static void compare_movement(const struct world *w, const char *source, const struct tensor *got,
                              const struct tensor *want)
 {
-    struct tensor start_value = expected(w, "init", "query");
+    struct tensor start_value = expected(w, "/", "query");
     double off = 0;
     double moved = 0;
     char label[64];
@@ -250,11 +282,11 @@ static void every_source_equals_torch(void **state)
     world_close(&w);
 }
 
-/* The expected numbers of dual-prior are those of the published method's golden. */
-static void dual_prior_is_the_goldens_method(void **state)
+/* What wrote the expected numbers gives the golden's, too, when it has the golden's metric. */
+static void the_expected_method_is_the_goldens(void **state)
 {
     struct world w = world_open(state, __func__);
-    struct tensor ours = expected(&w, "dual-prior", "loss");
+    struct tensor ours = expected(&w, "golden", "loss");
     struct tensor golden = {0};
     CHECK_OK(h5_read(w.p->golden, "clip/loss", DTYPE_F32, &golden));
     assert_memory_equal(ours.data, golden.data, ours.dim[0] * sizeof(float));
@@ -329,7 +361,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_source_equals_torch),
-        cmocka_unit_test(dual_prior_is_the_goldens_method),
+        cmocka_unit_test(the_expected_method_is_the_goldens),
         cmocka_unit_test(a_head_of_another_source_is_refused),
         cmocka_unit_test(only_the_published_bias_is_exported),
         cmocka_unit_test(missing_start_values_are_named),

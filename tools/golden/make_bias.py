@@ -4,13 +4,17 @@
     PYTHONPATH=FOLDER_OF_mrad_ref.py tools/golden/make_bias.py tests/fixtures/tiny
 
 Reads features, bank, the trained metric, start values and the order of golden.h5 there and writes
-bias.h5: three steps by torch's autograd and Adam for each source. Before that, the source dual-prior is
-trained for all of golden.h5's own steps and must give its losses and parameters. Made with torch 1.13; the
-version is an attribute.
+bias.h5: three steps by torch's autograd and Adam for each source. The golden's metric takes every patch for
+normal, so the regional priors go through one whose query map is SHARP times as large and finds both
+regions, one, or the other. Before that, the source dual-prior is trained for all of golden.h5's own steps
+with the golden's own metric, and must give its losses and parameters. Made with torch 1.13; the version is
+an attribute.
 
-    init/...          start values of all tensors: the golden's, and query (2, E), normal. Its deviation is 1,
-                      not the 0.02 of a real start, so that the patches' weights differ.
+    query (2, E)      start values of the queries, normal. Their deviation is 1, not the 0.02 of a real
+                      start, so that the patches' weights differ; the other tensors start as in the golden
     order (3, batch)  the golden's first steps
+    attribute sharp   factor of wq and bq
+    golden/loss (3)   of dual-prior with the golden's metric
     SOURCE/loss (3)   SOURCE/final/... trained parameters, those of the source alone
     SOURCE/map (4, N) text map of the first images of B on the grid   SOURCE/score (n) image scores of B
 """
@@ -25,7 +29,7 @@ import torch.nn.functional as F
 
 import mrad_ref as R
 
-N_STEPS, N_MAPS, LR = 3, 4, 4e-4
+N_STEPS, N_MAPS, LR, SHARP = 3, 4, 4e-4, 100
 MAPS = ("pn", "pbn", "pa", "pba")
 TRAINS = {"static": (), "class-token": MAPS, "cross-patch": (*MAPS, "query"),
           "anomaly-prior": MAPS[2:], "dual-prior": MAPS}
@@ -43,7 +47,8 @@ class World:
         self.weights = R.random_weights(self.shape)
         self.tokens = read("clip/tokens")
         self.keys, self.key_labels = read("bank/pixel_keys"), read("bank/pixel_labels")
-        self.metric = tuple(tuple(read(f"ft/final/{n}") for n in pair) for pair in (("wq", "bq"), ("wk", "bk")))
+        self.own_metric = tuple(tuple(read(f"ft/final/{n}") for n in pair) for pair in (("wq", "bq"), ("wk", "bk")))
+        self.metric = self.own_metric
         self.order = read("clip/order")
         self.mask = read("A/mask").float()
         self.y_cls = read("ft/y_cls")
@@ -56,6 +61,15 @@ class World:
         draws = np.random.default_rng(77).normal(0, 1, (2, self.shape.embed))
         self.init["query"] = torch.from_numpy(draws.astype(np.float32))
 
+    def sharpen(self):
+        self.metric = (tuple(t * SHARP for t in self.own_metric[0]), self.own_metric[1])
+
+    def masses(self, tag, idx, dropout, noise=0):
+        """(B, N, 2): masses of the patches; noise is relative."""
+        query = self.query[tag][idx]
+        query = R.unit(query * (1 + noise * torch.randn(query.shape)))
+        return R.retrieve(query, self.keys, self.key_labels, self.metric, dropout)
+
     def priors(self, source, par, tag, idx, dropout):
         """(B, 2, E): what goes through the prompt projections."""
         x = self.projected[tag][idx]
@@ -65,8 +79,7 @@ class World:
             weight = (x @ par["query"].t() / self.shape.embed ** 0.5).softmax(1)  # over patches
             return weight.transpose(1, 2) @ x
         with torch.no_grad():
-            y = R.retrieve(self.query[tag][idx], self.keys, self.key_labels, self.metric, dropout)
-            return R.regional_prior(y, x)
+            return R.regional_prior(self.masses(tag, idx, dropout), x)
 
     def text(self, source, par, tag, idx, dropout):
         """(B, 2, E) unit text features."""
@@ -113,15 +126,31 @@ def check(world, golden):
     assert max(worst.values()) < 1e-6
 
 
+def check_margin(world):
+    """Rounding of other programs must not move a patch to the other region; both must occur."""
+    torch.manual_seed(1)
+    for tag, idx, dropout in (("A", world.order[:N_STEPS].flatten(), 0.8), ("B", torch.arange(len(world.y_cls)), None)):
+        found = world.masses(tag, idx, dropout)[..., 1] > 0.5
+        share = found.float().mean(1)
+        print(tag, "anomalous patches:", [round(s, 2) for s in share.tolist()])
+        assert ((share > 0) & (share < 1)).sum() > 3 and (share == 0).any()
+        for _ in range(100):
+            assert torch.equal(found, world.masses(tag, idx, dropout, noise=1e-5)[..., 1] > 0.5)
+
+
 folder = Path(sys.argv[1])
 with h5py.File(folder / "golden.h5") as golden:
     world = World(golden)
     check(world, golden)
+    golden_loss, _ = world.train("dual-prior", N_STEPS)
+world.sharpen()
+check_margin(world)
 with h5py.File(folder / "bias.h5", "w") as out:
     out.attrs["torch"] = str(torch.__version__)
+    out.attrs["sharp"] = float(SHARP)
     out["order"] = world.order[:N_STEPS].numpy()
-    for name, value in world.init.items():
-        out[f"init/{name}"] = value.numpy()
+    out["query"] = world.init["query"].numpy()
+    out["golden/loss"] = golden_loss
     for source in TRAINS:
         loss, par = world.train(source, N_STEPS)
         with torch.no_grad():
