@@ -184,10 +184,10 @@ int head_read_bias(const struct bias_source **out, struct h5 *f)
     if (!h5_has(f, "/", "bias"))
         return bias_find(out, BIAS_PUBLISHED);
     TRY(h5_get_text(f, "/", "bias", &name));
-    TRY(bias_find(out, name));
-out:
+    rc = bias_find(out, name);
     if (rc)
         err_prefix("%s: ", h5_path(f));
+out:
     MEM_FREE(name);
     return rc;
 }

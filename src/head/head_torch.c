@@ -368,11 +368,8 @@ static int load_clip(struct checkpoint *c, char **metric, struct h5 *f)
         FAIL(ERR_USAGE, "%s: holds MRAD-CLIP, which a file before it holds, too", h5_path(f));
     TRY(head_read_bias(&bias, f));
     if (strcmp(bias->name, BIAS_PUBLISHED) != 0)
-        FAIL(
-            ERR_USAGE,
-            "%s: its prompts have the bias %s; a checkpoint of the published program has a place for "
-            "%s only",
-            h5_path(f), bias->name, BIAS_PUBLISHED);
+        FAIL(ERR_USAGE, "%s: its prompts have the bias %s; a published checkpoint holds %s only",
+             h5_path(f), bias->name, BIAS_PUBLISHED);
     TRY(head_sizes_of(&sizes, f, "clip"));
     TRY(h5_expect_shape(f, "clip/pn", 2, (size_t[]){H5_ANY, H5_ANY}));
     TRY(h5_shape(f, "clip/pn", &rank, dim));

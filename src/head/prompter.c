@@ -31,8 +31,8 @@ struct prompter {
     float *norm;       /* [2 R] their norms */
     float *unit;       /* [2 R, E] */
     float *grad_raw, *grad_prompt, *grad_deep, *grad_bias;
-    float *one_projected, *one_text, *one_prior,
-        *logit; /* room for prompter_map; logit, too, for weights */
+    float *one_projected, *one_text, *one_prior; /* room for prompter_map */
+    float *logit; /* [N, 2] the same; before the logits a prior's weights */
 };
 
 static int load_model(struct prompter *p, size_t max_images, bool trains)
