@@ -72,6 +72,7 @@ struct config {
     double clip_lr;
     size_t clip_epochs;
     size_t n_ctx, n_deep, deep_len;
+    int bias; /* index into config_biases */
     double text_tau;
 
     int kernels; /* index into config_kernels */
@@ -94,7 +95,8 @@ struct config {
     size_t n_pairs; /* only for PAIRS_LISTED */
 };
 
-/* The names behind the indices `kernels` and `gather`. */
+/* The names behind the indices `bias`, `kernels` and `gather`. */
+extern const char *const config_biases[];
 extern const char *const config_kernels[];
 extern const char *const config_gathers[];
 

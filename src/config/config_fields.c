@@ -12,6 +12,8 @@ static const char *const fusions[] = {"weighted", "sum", NULL};
 static const char *const schedules[] = {"cosine", "constant", NULL};
 static const char *const class_losses[] = {"ce", "bce", NULL};
 static const char *const bad_items[] = {"stop", "skip", NULL};
+const char *const config_biases[] = {"static",        "class-token", "cross-patch",
+                                     "anomaly-prior", "dual-prior",  NULL};
 const char *const config_kernels[] = {"auto", "cpu", "ref", NULL};
 const char *const config_gathers[] = {"mpi", NULL};
 
@@ -113,6 +115,9 @@ const struct field config_fields[] = {
      "tokens of a deep prompt"},
     {"train.clip.tau", KIND_REAL, AT(text_tau), "0.07", 1e-4, 1e4, NULL, IN_PROMPTS,
      "temperature of the text map"},
+    {"train.clip.bias", KIND_CHOICE, AT(bias), "\"dual-prior\"", 0, 0, config_biases, IN_PROMPTS,
+     "what biases the prompts: nothing (static), the image's class feature, patches by learnable "
+     "attention, or regional priors: anomalous only, or both as published"},
 
     {"metrics.pro_limit", KIND_REAL, AT(pro_limit), "0.3", 1e-6, 1, NULL, IN_METRICS,
      "largest false positive rate that PRO integrates to"},

@@ -199,11 +199,12 @@ int head_plan_clip(struct head_place **out, const struct config *config,
     p->options.epochs = config->clip_epochs;
     p->options.lr = config->clip_lr;
     TRY(config_stage_text(&p->options_text, config, IN_PROMPTS));
+    TRY(bias_find(&p->bias, config_biases[config->bias]));
     if (config->clip_head)
         TRY(head_read_sizes(&sizes, "head.clip", config->clip_head));
     else if (config->clip_init)
         TRY(head_read_sizes(&sizes, "train.clip.init", config->clip_init));
-    p->form = head_form_clip(shape->text_width, shape->embed, &sizes);
+    p->form = head_form_clip(p->bias, shape->text_width, shape->embed, &sizes);
     if (config->clip_head)
         TRY(head_read_given(p, "head.clip", config->clip_head));
     else if (config->clip_init)
