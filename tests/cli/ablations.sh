@@ -49,8 +49,9 @@ for set in "score.k=0" "bank.neighbour_pool=false" "train.dropout_pixel=1 train.
     printf '%s\n' "$set" >"$dir/direct-$i/label"
 done
 
-check_py "ablations in results.json, rows.jsonl, results.csv and the tables" "$dir" <<'PY'
+check_py "ablations in results.json, rows.jsonl, results.csv and the tables" "$dir" "$MRAD_SOURCE/docs/FORMATS.md" <<'PY'
 import json
+import re
 import sys
 from cli import *
 dir = sys.argv[1]
@@ -101,6 +102,16 @@ for i in range(1, 7):
             assert got["ablation"] == label
         assert {k: v for k, v in got.items() if k != "ablation"} == row, (label, got, row)
     assert n == 8 * sum(order.index(label) not in o for o in omitted.values()), (label, n)
+# the fields are those of docs/FORMATS.md, in both directions
+listed = {}
+for line in [e for table in tables(sys.argv[2]) for e in table if "list of `results.json`" in e]:
+    name = line["list of `results.json`"].strip("`")
+    listed.setdefault(name, set()).update(re.findall(r"`([a-z_]+)`", line["fields"]))
+assert set(listed) == set(tree), (set(listed), set(tree))
+for name in ("rows", "means", "seeds"):
+    want = listed[name] if name != "means" else listed["rows"] - {"class"}
+    assert {k for entry in tree[name] for k in entry} - set(METRICS) == want, (name, want)
+
 # and they are not all the same
 assert len({json.dumps([m[k] for k in METRICS]) for m in means if m["variant"] == "mrad-ft" and m["seed"] == 5 and
             m["train"] == "weave"}) >= 6
