@@ -5,11 +5,10 @@
 #include "config/config_int.h"
 #include "config/json.h"
 
-#include <stdio.h>
 #include <string.h>
 
 /* More would be a slip: every setting has a row for each class, pair, variant and seed. */
-enum { MAX_SETTINGS = 1000, MAX_FROM = 512 };
+enum { MAX_SETTINGS = 1000 };
 
 static const int varied_stages = IN_BANK | IN_HEAD | IN_PROMPTS | IN_SCORES | IN_METRICS;
 
@@ -105,7 +104,9 @@ out:
     return rc;
 }
 
-static int keep_setting(struct config *c, struct str *label, const cJSON *values, const char *from)
+/* The last of the list, which has room for it. */
+static int keep_setting(struct config *c, const struct str *label, const cJSON *values,
+                        const char *from)
 {
     int rc = ERR_OK;
     struct ablation *a = &c->ablation[c->n_ablations];
@@ -143,34 +144,42 @@ out:
     return rc;
 }
 
+/* All settings of one object; cap: room in the list. */
+static int add_object(struct config *c, size_t *cap, const cJSON *object, const char *from)
+{
+    int rc = ERR_OK;
+    size_t n = 0;
+    TRY(count_settings(&n, object, from));
+    if (c->n_ablations + n > MAX_SETTINGS)
+        FAIL(ERR_CONFIG, "%s: found more than %d settings up to here, wanted at most that", from,
+             MAX_SETTINGS);
+    TRY(MEM_GROW(c->ablation, cap, c->n_ablations + n));
+    for (size_t i = 0; i < n; i++)
+        TRY(add_setting(c, object, i, n, from));
+out:
+    return rc;
+}
+
 int config_assign_ablations(struct config *c, const cJSON *value, const char *from)
 {
     int rc = ERR_OK;
     char found[DESCRIPTION];
-    char at[MAX_FROM];
-    size_t total = 0;
-    size_t n;
+    char *at = NULL;
+    const cJSON *object;
+    size_t index = 0;
+    size_t cap = 0;
     if (!cJSON_IsArray(value))
         FAIL(ERR_CONFIG, "%s: ablations: found %s, wanted a list of objects", from,
              config_describe(found, value));
     config_drop_ablations(c);
-    for (int i = 0; i < cJSON_GetArraySize(value); i++) {
-        (void)snprintf(at, sizeof at, "%s: ablations[%d]", from, i);
-        TRY(count_settings(&n, cJSON_GetArrayItem(value, i), at));
-        total += n;
-        if (total > MAX_SETTINGS)
-            FAIL(ERR_CONFIG, "%s: found more than %d settings up to here, wanted at most that", at,
-                 MAX_SETTINGS);
-    }
-    TRY(MEM_NEW(c->ablation, total));
-    for (int i = 0; i < cJSON_GetArraySize(value); i++) {
-        const cJSON *object = cJSON_GetArrayItem(value, i);
-        (void)snprintf(at, sizeof at, "%s: ablations[%d]", from, i);
-        TRY(count_settings(&n, object, at));
-        for (size_t k = 0; k < n; k++)
-            TRY(add_setting(c, object, k, n, at));
+    cJSON_ArrayForEach(object, value)
+    {
+        TRY(str_make(&at, "%s: ablations[%zu]", from, index++));
+        TRY(add_object(c, &cap, object, at));
+        MEM_FREE(at);
     }
 out:
+    MEM_FREE(at);
     return rc;
 }
 

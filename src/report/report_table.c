@@ -322,7 +322,7 @@ static bool told_for(const struct row *earlier, const struct row *row)
     return !earlier->ablation || (row->ablation && strcmp(earlier->ablation, row->ablation) == 0);
 }
 
-/* Was this told for an earlier row: of any bank, or of the same one under these or the job's options? */
+/* Was this told for an earlier row: of any bank, or of the same one and setting? */
 static bool is_told(const struct results *r, size_t row, int m, bool any_bank)
 {
     const struct row *this = &r->row[row];

@@ -79,12 +79,13 @@ static int describe_settings(struct str *s, const struct sweep *sweep)
         const struct setting *setting = &sweep->setting[i];
         TRY(str_addf(s, "ablation  %s", setting->label));
         if (setting->n_omitted)
-            TRY(str_addf(s, "  %zu cells omitted", setting->n_omitted));
+            TRY(str_addf(s, "  %zu cell%s omitted", setting->n_omitted,
+                         setting->n_omitted == 1 ? "" : "s"));
         TRY(str_add(s, "\n"));
     }
     if (n_omitted)
-        TRY(str_addf(s, "omitted   %zu cells, to which their ablation makes no difference\n",
-                     n_omitted));
+        TRY(str_addf(s, "omitted   %zu cell%s: the ablation makes no difference there\n", n_omitted,
+                     n_omitted == 1 ? "" : "s"));
 out:
     return rc;
 }

@@ -75,8 +75,8 @@ static bool is_built_for_other(const struct sweep *s, const struct piece *p)
 
 static bool has_bank(const struct sweep *s, const struct piece *p)
 {
-    return bank_is_whole(s->memory[p->owner].place) ||
-           bank_has_shard(s->memory[p->owner].place, p->part) || is_built_for_other(s, p);
+    return bank_has_shard(s->memory[p->owner].place, p->part) ||
+           bank_is_whole(s->memory[p->owner].place) || is_built_for_other(s, p);
 }
 
 static bool is_gathered(const struct sweep *s, const struct piece *p)

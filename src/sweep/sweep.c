@@ -128,9 +128,10 @@ out:
 static int run_all(struct sweep *s)
 {
     int rc = ERR_OK;
-    if (sweep_n_omitted(s))
-        log_root("sweep", "%zu cells omitted, to which their ablation makes no difference",
-                 sweep_n_omitted(s));
+    size_t n_omitted = sweep_n_omitted(s);
+    if (n_omitted)
+        log_root("sweep", "%zu cell%s omitted: the ablation makes no difference there", n_omitted,
+                 n_omitted == 1 ? "" : "s");
     TRY(cores_per_rank(s->comm, (int)s->config->threads, &s->threads));
     TRY_ALL(s->comm, comm_rank(s->comm) == 0 ? clean_temp(s) : ERR_OK);
     for (size_t stage = 0; stage < N_STAGES; stage++) {

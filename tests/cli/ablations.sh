@@ -22,7 +22,7 @@ out_has "ablation  score.k=0.7  12 cells omitted"
 out_has "ablation  train.dropout_pixel=1 train.dropout_image=1  4 cells omitted" # those of mrad-tf
 out_has "ablation  train.clip.tau=0.2  8 cells omitted"
 out_has "ablation  retrieval.tau=1 score.k=0  12 cells omitted" # as score.k=0
-out_has "omitted   36 cells, to which their ablation makes no difference"
+out_has "omitted   36 cells: the ablation makes no difference there"
 out_has "cell      mrad-ft, seed 6, bank.neighbour_pool=false  weave -> tiles  scores to make"
 [ "$(grep -c '^cell' "$dir/out")" = $((3 * 2 * 2 * 11 - 36)) ] || fail "wrong number of cells: $(grep -c '^cell' "$dir/out")"
 # banks: two data sets, pooled and not; heads: both kinds on each of them with each seed, and what differs

@@ -55,7 +55,7 @@ PY
     fi
     run 0 plan "$job" "${options[@]}"
     cells=$(grep -c '^cell' "$dir/out")
-    omitted=$(sed -n 's/^omitted   \([0-9]*\) cells.*/\1/p' "$dir/out")
+    omitted=$(sed -n 's/^omitted   \([0-9]*\) cells\{0,1\}:.*/\1/p' "$dir/out")
     [ $((cells + ${omitted:-0})) = "$(cat "$dir/job.cells")" ] ||
         fail "$job: the plan has $cells cells and omits ${omitted:-0}, wanted $(cat "$dir/job.cells")"
     sed '$d' "$job" >"$dir/cut.json"
