@@ -154,16 +154,16 @@ static void values_take_their_place(void **state)
 {
     struct config *c = NULL;
     struct config *one = NULL;
-    const char *const set[] = {
-        "preset=paper",
-        "score.sigma=2",
-        "datasets.a.root=/a",
-        "datasets.a.bank=/b.h5",
-        "pairs=[[\"a\", \"a\"]]",
-        "seeds=[1, 2]",
-        "train.clip.tokens=t.h5:/x",
-        "ablations=[{\"score.k\": [0, 0.25], \"train.clip.normal\": \"thing\","
-        " \"score.fusion\": \"weighted\"}]"};
+    static const char ablations[] = "ablations=[{\"score.k\": [0, 0.25], \"train.clip.normal\": "
+                                    "\"thing\", \"score.fusion\": \"weighted\"}]";
+    const char *const set[] = {"preset=paper",
+                               "score.sigma=2",
+                               "datasets.a.root=/a",
+                               "datasets.a.bank=/b.h5",
+                               "pairs=[[\"a\", \"a\"]]",
+                               "seeds=[1, 2]",
+                               "train.clip.tokens=t.h5:/x",
+                               ablations};
     char *own = NULL;
     char *setting = NULL;
     (void)state;
