@@ -115,8 +115,9 @@ static int choose_pair(struct args *a, struct config **out)
     TRY(str_make(&a->set[a->n_set], "pairs=[%s]", text));
     a->n_set++;
     TRY(read_config(a, 0, out));
-    if ((*out)->n_variants != 1 || (*out)->n_seeds != 1)
-        FAIL(ERR_CONFIG, "eval: one variant and one seed wanted; use sweep for more");
+    if ((*out)->n_variants != 1 || (*out)->n_seeds != 1 || (*out)->n_ablations != 0)
+        FAIL(ERR_CONFIG,
+             "eval: one variant and one seed wanted, and no ablations; use sweep for more");
 out:
     json_free(&pair);
     MEM_FREE(text);

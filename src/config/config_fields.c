@@ -143,6 +143,9 @@ const struct field config_fields[] = {
      "list of methods: mrad-tf, mrad-ft, mrad-clip"},
     {"seeds", KIND_SIZES, AT(seed), "[111]", 0, 0x1p53, NULL, 0,
      "list of seeds; mrad-tf draws no random numbers"},
+    {"ablations", KIND_ABLATIONS, AT(ablation), "[]", 0, 0, NULL, 0,
+     "settings beside the job's own: list of objects {\"key\": value or list of values, ...}, each of "
+     "which stands for all combinations; keys of banks, heads, scores and metrics"},
     {"store", KIND_TEXT, AT(store), "\"store\"", 0, 0, NULL, 0,
      "folder of artefacts, shared by all runs"},
     {"out", KIND_TEXT, AT(out), "\"results/run\"", 0, 0, NULL, 0, "folder of this run's results"},

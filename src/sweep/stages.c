@@ -10,7 +10,7 @@
 
 #include <string.h>
 
-/* Parts of an owner (member or cell), 0 when it is not wanted. */
+/* Parts of an owner (member, memory, trainee or cell), 0 when it is not wanted. */
 static size_t feature_parts(const struct sweep *s, size_t i)
 {
     return s->member[i].wants_features ? s->member[i].features->n_shards : 0;
@@ -18,12 +18,12 @@ static size_t feature_parts(const struct sweep *s, size_t i)
 
 static size_t bank_parts(const struct sweep *s, size_t i)
 {
-    return s->member[i].wants_bank ? s->member[i].features->n_shards : 0;
+    return s->memory[i].wants_bank ? s->memory[i].place->features->n_shards : 0;
 }
 
 static size_t gather_parts(const struct sweep *s, size_t i)
 {
-    return s->member[i].wants_bank ? 1 : 0;
+    return s->memory[i].wants_bank ? 1 : 0;
 }
 
 static size_t train_parts(const struct sweep *s, size_t i)
@@ -52,15 +52,36 @@ static bool has_features(const struct sweep *s, const struct piece *p)
     return features_has_shard(s->member[p->owner].features, p->part, &why);
 }
 
+static bool is_same_shard(const struct bank_place *a, const struct bank_place *b, size_t shard)
+{
+    char *path[2] = {NULL, NULL};
+    bool is_same = bank_shard_path(&path[0], a, shard) == ERR_OK &&
+                   bank_shard_path(&path[1], b, shard) == ERR_OK && strcmp(path[0], path[1]) == 0;
+    MEM_FREE(path[0]);
+    MEM_FREE(path[1]);
+    return is_same;
+}
+
+/* Banks that differ only in what becomes of their shards share them: the first one builds. */
+static bool is_built_for_other(const struct sweep *s, const struct piece *p)
+{
+    const struct memory *m = &s->memory[p->owner];
+    for (const struct memory *other = s->memory; other < m; other++)
+        if (other->wants_bank && other->member == m->member &&
+            is_same_shard(other->place, m->place, p->part) && bank_needs_shards(other->place))
+            return true;
+    return false;
+}
+
 static bool has_bank(const struct sweep *s, const struct piece *p)
 {
-    return !bank_needs_shards(s->member[p->owner].bank_place) ||
-           bank_has_shard(s->member[p->owner].bank_place, p->part);
+    return !bank_needs_shards(s->memory[p->owner].place) ||
+           bank_has_shard(s->memory[p->owner].place, p->part) || is_built_for_other(s, p);
 }
 
 static bool is_gathered(const struct sweep *s, const struct piece *p)
 {
-    return bank_is_whole(s->member[p->owner].bank_place);
+    return bank_is_whole(s->memory[p->owner].place);
 }
 
 static bool is_trained(const struct sweep *s, const struct piece *p)
@@ -98,7 +119,7 @@ static int build_bank(struct sweep *s, const struct piece *p)
 {
     int rc = ERR_OK;
     TRY(sweep_ops(s));
-    TRY(bank_build_shard(s->member[p->owner].bank_place, p->part, s->ops));
+    TRY(bank_build_shard(s->memory[p->owner].place, p->part, s->ops));
 out:
     return rc;
 }
@@ -107,53 +128,64 @@ static int gather(struct sweep *s, const struct piece *p)
 {
     int rc = ERR_OK;
     const struct gather_method *method;
-    struct member *m = &s->member[p->owner];
+    const struct memory *m = &s->memory[p->owner];
     TRY(gather_find(&method, config_gathers[s->config->gather]));
     TRY_ALL(s->comm, sweep_ops(s));
-    TRY(bank_gather(&m->bank, m->bank_place, s->ops, s->comm, method));
+    bank_free(&s->bank);
+    TRY(bank_gather(&s->bank, m->place, s->ops, s->comm, method));
+    s->bank_of = p->owner;
     log_root("gather", "%s: %zu image keys (%zu anomalous), %zu pixel keys (%zu anomalous)",
-             m->entry->name, m->bank->n_image,
-             bank_anomalous(m->bank->image_labels, m->bank->n_image), m->bank->n_pixel,
-             bank_anomalous(m->bank->pixel_labels, m->bank->n_pixel));
+             s->member[m->member].entry->name, s->bank->n_image,
+             bank_anomalous(s->bank->image_labels, s->bank->n_image), s->bank->n_pixel,
+             bank_anomalous(s->bank->pixel_labels, s->bank->n_pixel));
 out:
     return rc;
 }
 
-/* The bank of a member in memory. */
-static int need_bank(struct member *m)
+/* Have a bank in memory. One at a time is kept: a job may have very many. */
+static int need_bank(struct sweep *s, size_t memory)
 {
-    return m->bank ? ERR_OK : bank_open(&m->bank, m->bank_place);
+    int rc = ERR_OK;
+    if (s->bank && s->bank_of == memory)
+        return ERR_OK;
+    bank_free(&s->bank);
+    TRY(bank_open(&s->bank, s->memory[memory].place));
+    s->bank_of = memory;
+out:
+    return rc;
 }
 
 static int train(struct sweep *s, const struct piece *p)
 {
     int rc = ERR_OK;
     struct trainee *t = &s->trainee[p->owner];
-    struct member *m = &s->member[t->member];
+    const struct member *m = &s->member[s->memory[t->memory].member];
     TRY_ALL(s->comm, sweep_ops(s));
-    TRY_ALL(s->comm, need_bank(m));
+    TRY_ALL(s->comm, need_bank(s, t->memory));
     log_root("train", "%s on %s, seed %zu: %zu steps", t->place->variant, m->entry->name, t->seed,
              t->place->n_steps);
-    TRY(head_train(t->place, m->bank, s->ops, s->comm));
+    TRY(head_train(t->place, s->bank, s->ops, s->comm));
 out:
     return rc;
 }
 
-/* The bank of a member, through a trainee's head, in the kernels' layout; one at a time is kept. */
-static int load_retriever(struct sweep *s, size_t member, size_t trainee)
+/*
+ * A bank, through a trainee's head, in the kernels' layout; one at a time is kept. It knows no options
+ * of the scores, so that settings which differ in these use the same.
+ */
+static int load_retriever(struct sweep *s, size_t memory, size_t trainee)
 {
     int rc = ERR_OK;
-    struct member *m = &s->member[member];
-    const struct head_place *head = trainee == NO_HEAD ? NULL : s->trainee[trainee].place;
-    if (s->retriever && s->retriever_of[0] == member && s->retriever_of[1] == trainee)
+    const struct head_place *head = trainee == NONE ? NULL : s->trainee[trainee].place;
+    if (s->retriever && s->retriever_of[0] == memory && s->retriever_of[1] == trainee)
         return ERR_OK;
     retriever_free(&s->retriever);
-    TRY(need_bank(m));
-    rc = retriever_new(&s->retriever, s->ops, m->bank, head);
+    TRY(need_bank(s, memory));
+    rc = retriever_new(&s->retriever, s->ops, s->bank, head);
     if (rc)
-        err_prefix("data set %s: ", m->entry->name);
+        err_prefix("data set %s: ", s->member[s->memory[memory].member].entry->name);
     TRY(rc);
-    s->retriever_of[0] = member;
+    s->retriever_of[0] = memory;
     s->retriever_of[1] = trainee;
 out:
     return rc;
@@ -163,7 +195,7 @@ static int score(struct sweep *s, const struct piece *p)
 {
     int rc = ERR_OK;
     TRY(sweep_ops(s));
-    TRY(load_retriever(s, s->cell[p->owner].train, s->cell[p->owner].trainee));
+    TRY(load_retriever(s, s->cell[p->owner].memory, s->cell[p->owner].trainee));
     TRY(scores_build_shard(s->cell[p->owner].place, p->part, s->retriever));
 out:
     return rc;
@@ -197,6 +229,11 @@ static double member_cost(const struct sweep *s, const struct piece *p)
     return shard_cost(s, p->owner, p->part);
 }
 
+static double memory_cost(const struct sweep *s, const struct piece *p)
+{
+    return shard_cost(s, s->memory[p->owner].member, p->part);
+}
+
 static double cell_cost(const struct sweep *s, const struct piece *p)
 {
     return shard_cost(s, s->cell[p->owner].test, p->part);
@@ -218,7 +255,7 @@ static double row_cost(const struct sweep *s, const struct piece *p)
     return (double)n;
 }
 
-enum owner { MEMBER, TRAINEE, CELL };
+enum owner { MEMBER, MEMORY, TRAINEE, CELL };
 
 static const struct stage {
     const char *name;
@@ -231,8 +268,8 @@ static const struct stage {
     bool is_collective;
 } stages[N_STAGES] = {
     {"extract", "feature shards", MEMBER, feature_parts, has_features, member_cost, extract, false},
-    {"bank", "bank shards", MEMBER, bank_parts, has_bank, member_cost, build_bank, false},
-    {"gather", "banks", MEMBER, gather_parts, is_gathered, unit_cost, gather, true},
+    {"bank", "bank shards", MEMORY, bank_parts, has_bank, memory_cost, build_bank, false},
+    {"gather", "banks", MEMORY, gather_parts, is_gathered, unit_cost, gather, true},
     {"train", "heads", TRAINEE, train_parts, is_trained, unit_cost, train, true},
     {"score", "score shards", CELL, score_parts, has_scores, cell_cost, score, false},
     {"join", "cells", CELL, join_parts, is_joined, unit_cost, join, false},
@@ -252,7 +289,7 @@ const char *stage_unit(size_t stage)
 static int list_all(const struct sweep *s, const struct stage *stage, struct piece **out, size_t *n)
 {
     int rc = ERR_OK;
-    const size_t owners_of[] = {s->n_members, s->n_trainees, s->n_cells};
+    const size_t owners_of[] = {s->n_members, s->n_memories, s->n_trainees, s->n_cells};
     size_t owners = owners_of[stage->owner];
     size_t total = 0;
     *n = 0;
@@ -260,12 +297,15 @@ static int list_all(const struct sweep *s, const struct stage *stage, struct pie
     for (size_t i = 0; i < owners; i++)
         total += stage->parts(s, i);
     TRY(MEM_NEW(*out, total));
-    for (size_t i = 0; i < owners; i++)
-        for (size_t part = 0; part < stage->parts(s, i); part++) {
+    for (size_t i = 0; i < owners; i++) {
+        /* cells with the same retriever one after another: a rank rarely needs a new one */
+        size_t owner = stage->owner == CELL ? s->by_retriever[i] : i;
+        for (size_t part = 0; part < stage->parts(s, owner); part++) {
             struct piece *p = &(*out)[(*n)++];
-            *p = (struct piece){.owner = i, .part = part};
+            *p = (struct piece){.owner = owner, .part = part};
             p->cost = stage->cost(s, p);
         }
+    }
 out:
     return rc;
 }

@@ -111,11 +111,10 @@ out:
 static int clean_temp(const struct sweep *s)
 {
     int rc = ERR_OK;
-    for (size_t i = 0; i < s->n_members; i++) {
+    for (size_t i = 0; i < s->n_members; i++)
         TRY(file_clean_temp(s->member[i].features->dir));
-        if (s->member[i].bank_place)
-            TRY(file_clean_temp(s->member[i].bank_place->dir));
-    }
+    for (size_t i = 0; i < s->n_memories; i++)
+        TRY(file_clean_temp(s->memory[i].place->dir));
     for (size_t i = 0; i < s->n_trainees; i++)
         TRY(file_clean_temp(s->trainee[i].place->dir));
     for (size_t i = 0; i < s->n_cells; i++) {
@@ -129,6 +128,10 @@ out:
 static int run_all(struct sweep *s)
 {
     int rc = ERR_OK;
+    size_t n_omitted = sweep_n_omitted(s);
+    if (n_omitted)
+        log_root("sweep", "%zu cell%s omitted: the ablation makes no difference there", n_omitted,
+                 n_omitted == 1 ? "" : "s");
     TRY(cores_per_rank(s->comm, (int)s->config->threads, &s->threads));
     TRY_ALL(s->comm, comm_rank(s->comm) == 0 ? clean_temp(s) : ERR_OK);
     for (size_t stage = 0; stage < N_STAGES; stage++) {
@@ -163,7 +166,7 @@ int sweep_results(const struct sweep *s, struct results *out)
     *out = (struct results){0};
     for (size_t i = 0; i < s->n_cells; i++)
         for (size_t c = 0; c < s->member[s->cell[i].test].manifest->n_classes; c++)
-            TRY(row_collect(&s->cell[i], c, out));
+            TRY(row_collect(s, &s->cell[i], c, out));
     TRY(results_average(out));
 out:
     if (rc)

@@ -1,5 +1,8 @@
 /*
- * sweep.h - the grid: train on A, test on B, for every pair and variant.
+ * sweep.h - the grid: train on A, test on B, for every variant, pair, setting and seed.
+ *
+ * The settings are the job's own configuration and its ablations. They share what they have in common;
+ * a setting that makes no difference to a cell has no rows there.
  *
  * A sweep is nothing but the stages called for each cell: extract, bank, gather, score, join, measure.
  * What is done is decided by the artefacts in the store; a restart is the artefacts that are missing.
@@ -24,8 +27,8 @@ struct sweep;
 /* How far a run goes. */
 enum sweep_goal {
     SWEEP_FEATURES, /* features of all data sets of the configuration */
-    SWEEP_BANKS,    /* and banks of all of them */
-    SWEEP_HEADS,    /* and MRAD-FT heads of all of them, for every seed */
+    SWEEP_BANKS,    /* and banks of all of them, under every setting */
+    SWEEP_HEADS,    /* and MRAD-FT heads of all of them, under every setting and seed */
     SWEEP_PROMPTS,  /* and MRAD-CLIP heads on top of these */
     SWEEP_ALL,      /* every cell of the pairs */
 };
