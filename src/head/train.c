@@ -1,5 +1,6 @@
 /* train.c - places of heads, order of items, optimiser, checkpoints. See head.h. */
 #include "base/err.h"
+#include "base/fault.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/path.h"
@@ -344,6 +345,7 @@ static int save_checkpoint(const struct training *t, const struct head_place *pl
 {
     int rc = ERR_OK;
     char *path = NULL;
+    const char *former = fault_stage("checkpoint");
     if (comm_rank(comm) == 0) {
         rc = checkpoint_path(&path, place);
         if (!rc)
@@ -351,6 +353,7 @@ static int save_checkpoint(const struct training *t, const struct head_place *pl
     }
     TRY_ALL(comm, rc);
 out:
+    (void)fault_stage(former);
     MEM_FREE(path);
     return rc;
 }

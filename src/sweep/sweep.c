@@ -171,6 +171,15 @@ out:
     return rc;
 }
 
+const char *sweep_writer(size_t i)
+{
+    static const char *const beside[] = {"checkpoint", "results"}; /* head/train.c, cmd/cmd_sweep.c */
+    if (i < N_STAGES)
+        return stage_name(i);
+    i -= N_STAGES;
+    return i < sizeof beside / sizeof *beside ? beside[i] : NULL;
+}
+
 /* ---- dump ---- */
 
 struct dump {
