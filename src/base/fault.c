@@ -78,17 +78,24 @@ static int hang(const char *path)
     return 0;
 }
 
-/* The lowest bit of the byte in the middle; a file that cannot be changed is a fault as well. */
+/*
+ * The lowest bit of the first byte from the middle on that is not zero: gaps, which hold nothing, are
+ * zeros. A file that cannot be changed is a fault as well.
+ */
 static int flip(const char *path)
 {
-    struct stat st;
+    struct stat st = {0};
     unsigned char byte = 0;
+    off_t at;
+    bool is_done;
     int fd = open(path, O_RDWR | O_CLOEXEC);
-    bool is_done = fd >= 0 && fstat(fd, &st) == 0 && pread(fd, &byte, 1, st.st_size / 2) == 1;
+    if (fd < 0 || fstat(fd, &st))
+        return errno;
+    for (at = st.st_size / 2; pread(fd, &byte, 1, at) == 1 && !byte;)
+        at++;
     byte ^= 1;
-    is_done = is_done && pwrite(fd, &byte, 1, st.st_size / 2) == 1;
-    if (fd >= 0)
-        (void)close(fd);
+    is_done = at < st.st_size && pwrite(fd, &byte, 1, at) == 1;
+    (void)close(fd);
     return is_done ? 0 : EIO;
 }
 

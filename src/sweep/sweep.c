@@ -107,19 +107,21 @@ out:
     return rc;
 }
 
-/* Temporary files of killed runs, in every folder this sweep writes to. */
-static int clean_temp(const struct sweep *s)
+/* What killed runs left, in every folder this sweep writes to. */
+static int tidy(const struct sweep *s)
 {
     int rc = ERR_OK;
+    if (s->status_dir)
+        TRY(file_clean_temp(s->status_dir));
     for (size_t i = 0; i < s->n_members; i++) {
         TRY(file_clean_temp(s->member[i].features->dir));
         if (s->member[i].bank_place)
             TRY(file_clean_temp(s->member[i].bank_place->dir));
     }
     for (size_t i = 0; i < s->n_trainees; i++)
-        TRY(file_clean_temp(s->trainee[i].place->dir));
+        TRY(head_tidy(s->trainee[i].place));
     for (size_t i = 0; i < s->n_cells; i++) {
-        TRY(file_clean_temp(s->cell[i].place->dir));
+        TRY(scores_tidy(s->cell[i].place));
         TRY(file_clean_temp(s->cell[i].row_dir));
     }
 out:
@@ -130,7 +132,7 @@ static int run_all(struct sweep *s)
 {
     int rc = ERR_OK;
     TRY(cores_per_rank(s->comm, (int)s->config->threads, &s->threads));
-    TRY_ALL(s->comm, comm_rank(s->comm) == 0 ? clean_temp(s) : ERR_OK);
+    TRY_ALL(s->comm, comm_rank(s->comm) == 0 ? tidy(s) : ERR_OK);
     for (size_t stage = 0; stage < N_STAGES; stage++) {
         TRY(run_stage(s, stage));
         if (stage == 0) /* the encoder's weights are not needed any more */
@@ -173,7 +175,7 @@ out:
 
 const char *sweep_writer(size_t i)
 {
-    static const char *const beside[] = {"checkpoint", "results"}; /* head/train.c, cmd/cmd_sweep.c */
+    static const char *const beside[] = {"hashes", "checkpoint", "results"};
     if (i < N_STAGES)
         return stage_name(i);
     i -= N_STAGES;

@@ -8,7 +8,7 @@ set -euo pipefail
 . "$MRAD_SOURCE/tests/support/mpi.sh"
 export OMPI_MCA_odls_base_sigkill_timeout=0 # after a kill, mpirun need not wait for the others
 
-stages=(extract bank gather train checkpoint score join measure results)
+stages=(hashes extract bank gather train checkpoint score join measure results)
 points=(before write sync rename after)
 kinds=(abort kill hang enospc eio)
 trouble=() # POINT:KIND
@@ -25,6 +25,7 @@ demand 0 0 sweep "$dir/calm.json"
 # Stores in which everything before a stage is done.
 for stage in "${stages[@]}"; do
     sed "s,$dir/calm/,$dir/until-$stage/," "$dir/calm.json" >"$dir/until-$stage.json"
+    mkdir "$dir/until-$stage"
     MRAD_FAULT=$stage:before:1:abort demand 1 0 sweep "$dir/until-$stage.json"
 done
 sed "s,$dir/calm/,$dir/case/," "$dir/calm.json" >"$dir/case.json"
@@ -33,7 +34,7 @@ sed "s,$dir/calm/,$dir/case/," "$dir/calm.json" >"$dir/case.json"
 # What must follow a flipped bit, so that the run does not end well with a damaged file that nobody reads.
 follow() { # STAGE
     case $1 in
-    gather) echo ',score:before:1:abort' ;;
+    gather | train) echo ',score:before:1:abort' ;;
     checkpoint) echo ',checkpoint:before:2:abort' ;;
     esac
 }
@@ -43,7 +44,7 @@ wanted_status() { # STAGE KIND
     *:kill) echo 137 ;;
     results:hang) echo 0 ;; # nothing is left to do after it
     *:hang) echo 75 ;;
-    results:flip) echo 0 ;; # nobody reads these in the same run
+    hashes:flip | results:flip) echo 0 ;; # nobody reads these in the same run
     *) echo 1 ;;
     esac
 }
