@@ -32,13 +32,13 @@ static const struct kind {
     int (*act)(const char *path); /* returns an errno, 0 to go on */
     int only;                     /* the one point where it makes sense, or -1 */
 } kinds[] = {
-    {"abort", ECANCELED, NULL, -1},     /* an error of no special cause */
-    {"kill", 0, die, -1},               /* SIGKILL */
-    {"hang", 0, hang, -1},              /* a disk that does not answer until the run is stopped */
-    {"enospc", ENOSPC, NULL, -1},       /* a full disk */
-    {"eio", EIO, NULL, -1},             /* a broken disk */
+    {"abort", ECANCELED, NULL, -1},      /* an error of no special cause */
+    {"kill", 0, die, -1},                /* SIGKILL */
+    {"hang", 0, hang, -1},               /* a disk that does not answer until the run is stopped */
+    {"enospc", ENOSPC, NULL, -1},        /* a full disk */
+    {"eio", EIO, NULL, -1},              /* a broken disk */
     {"short", EFBIG, NULL, FAULT_WRITE}, /* a part is written: the file may not grow further */
-    {"flip", 0, flip, FAULT_AFTER},     /* a bit of the finished file changes */
+    {"flip", 0, flip, FAULT_AFTER},      /* a bit of the finished file changes */
 };
 enum { N_KINDS = sizeof kinds / sizeof *kinds };
 

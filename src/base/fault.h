@@ -22,7 +22,8 @@ enum fault_point {
 
 /* What a caller knows and this file does not. */
 struct fault_context {
-    const char *const *stage; /* [n_stages] names that may be given; the names are borrowed for good */
+    const char *const
+        *stage; /* [n_stages] names that may be given; the names are borrowed for good */
     size_t n_stages;
     int rank;
     bool (*is_stopping)(void); /* ends a hang; NULL: nothing does */

@@ -48,13 +48,13 @@ out:
     return rc;
 }
 
-/* point, file: of the commit that this belongs to. */
+/* point, file: of the commit that this is a step of. */
 static int sync_path(const char *path, int flags, enum fault_point point, const char *file)
 {
     int rc = ERR_OK;
     int fd = open(path, flags | O_CLOEXEC);
     if (fd < 0 || fault_at(point, file) || fsync(fd))
-        FAIL(ERR_IO, "cannot make %s durable: %s", path, strerror(errno));
+        FAIL(ERR_IO, "%s: cannot make %s durable: %s", file, path, strerror(errno));
 out:
     if (fd >= 0)
         (void)close(fd);
@@ -65,7 +65,7 @@ int atomic_commit(struct atomic_file *f)
 {
     int rc = ERR_OK;
     char *dir = NULL;
-    TRY(sync_path(f->temp, O_RDONLY, FAULT_SYNC, f->temp));
+    TRY(sync_path(f->temp, O_RDONLY, FAULT_SYNC, f->path));
     if (fault_at(FAULT_RENAME, f->temp) || rename(f->temp, f->path))
         FAIL(ERR_IO, "cannot rename %s to %s: %s", f->temp, f->path, strerror(errno));
     MEM_FREE(f->temp);

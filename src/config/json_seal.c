@@ -9,7 +9,8 @@
 #include <stdbool.h>
 #include <string.h>
 
-static const char unset[] = "00000000000000000000000000000000"; /* stands for the hash in what is hashed */
+static const char unset[] =
+    "00000000000000000000000000000000"; /* stands for the hash in what is hashed */
 
 /* The digits of the last "hash" of a text that json_text made, or NULL. */
 static char *find_digits(char *text)

@@ -80,7 +80,8 @@ static int recall(struct memory *m, const char *path)
     TRY(file_read(path, (size_t)1 << 30, &m->text, &n));
     if (!is_whole(m->text, n))
         return ERR_OK;
-    for (line = strtok_r(m->text + HASH_HEX, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
+    for (line = strtok_r(m->text + HASH_HEX, "\n", &rest); line;
+         line = strtok_r(NULL, "\n", &rest)) {
         TRY(MEM_GROW(m->entry, &m->cap, m->n + 1));
         if (parse_line(&m->entry[m->n], line) == ERR_OK)
             m->n++;
