@@ -224,15 +224,17 @@ const char *fault_stage(const char *name)
 
 bool fault_at(enum fault_point point, const char *path)
 {
-    for (size_t i = 0; i < plan.n; i++) {
+    struct fault *hit = NULL;
+    for (size_t i = 0; stage_here && i < plan.n; i++) {
         struct fault *f = &plan.fault[i];
-        if (!stage_here || f->point != (size_t)point || strcmp(f->stage, stage_here) != 0 ||
-            atomic_fetch_add(&f->seen, 1) + 1 != f->nth)
-            continue;
-        log_warn("fault", "%s:%s:%ld:%s at %s", f->stage, points[point], f->nth, f->kind->name,
-                 path);
-        errno = f->kind->act ? f->kind->act(path) : f->kind->error;
-        return errno != 0;
+        if (f->point == (size_t)point && strcmp(f->stage, stage_here) == 0 &&
+            atomic_fetch_add(&f->seen, 1) + 1 == f->nth)
+            hit = f;
     }
-    return false;
+    if (!hit)
+        return false;
+    log_warn("fault", "%s:%s:%ld:%s at %s", hit->stage, points[point], hit->nth, hit->kind->name,
+             path);
+    errno = hit->kind->act ? hit->kind->act(path) : hit->kind->error;
+    return errno != 0;
 }
