@@ -9,8 +9,10 @@
 #include <stdbool.h>
 #include <string.h>
 
-static const char unset[] =
-    "00000000000000000000000000000000"; /* stands for the hash in what is hashed */
+enum { DIGITS = HASH_HEX - 1 };
+
+/* Stands for the hash in what is hashed. */
+static const char unset[] = "00000000000000000000000000000000";
 
 /* The digits of the last "hash" of a text that json_text made, or NULL. */
 static char *find_digits(char *text)
@@ -19,7 +21,7 @@ static char *find_digits(char *text)
     char *digits = NULL;
     for (char *at = strstr(text, mark); at; at = strstr(digits, mark))
         digits = at + strlen(mark);
-    return digits && strlen(digits) > strlen(unset) ? digits : NULL;
+    return digits && strlen(digits) > DIGITS ? digits : NULL;
 }
 
 int json_write_sealed(cJSON *tree, const char *path)
@@ -33,7 +35,7 @@ int json_write_sealed(cJSON *tree, const char *path)
     hash_hex(hex, hash_bytes(text, strlen(text)));
     digits = find_digits(text);
     BUG_ON(!digits);
-    memcpy(digits, hex, strlen(unset));
+    memcpy(digits, hex, DIGITS);
     TRY(file_write(path, text, strlen(text)));
 out:
     MEM_FREE(text);
@@ -53,8 +55,8 @@ int json_read_sealed(cJSON **out, const char *path, size_t max_bytes)
     digits = find_digits(text);
     if (digits) {
         char found[HASH_HEX] = "";
-        memcpy(found, digits, strlen(unset));
-        memcpy(digits, unset, strlen(unset));
+        memcpy(found, digits, DIGITS);
+        memcpy(digits, unset, DIGITS);
         hash_hex(hex, hash_bytes(text, n));
         is_whole = strcmp(found, hex) == 0;
     }
