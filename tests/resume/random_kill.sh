@@ -23,7 +23,7 @@ usual=$((${EPOCHREALTIME/./} - begin)) # microseconds
 
 # Kill after a random share of the usual time. Sets struck: whether the run was still there.
 disturb() {
-    local job pids wait_us=$((usual / 4 + RANDOM * usual / 32768)) which=$((RANDOM % 2)) victim=$((RANDOM % 4))
+    local job pids wait_us=$((usual / 5 + RANDOM * (usual / 2) / 32768)) which=$((RANDOM % 2)) victim=$((RANDOM % 4))
     mpirun --oversubscribe --bind-to none -n 4 "$MRAD" sweep "$dir/hurt.json" >"$log" 2>&1 &
     job=$!
     sleep "$((wait_us / 1000000)).$(printf %06d $((wait_us % 1000000)))"
