@@ -1,5 +1,6 @@
 /* cmd_sweep.c - mrad sweep, plan and status: the whole grid. */
 #include "base/err.h"
+#include "base/fault.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -66,10 +67,12 @@ static int finish(const struct args *a, const struct config *c, const struct swe
     if (comm_rank(a->comm) != 0)
         return ERR_OK;
     TRY(sweep_results(sweep, &results));
+    (void)fault_stage("results");
     TRY(results_write(&results, c->out));
     TRY(print_results(a, &results));
     log_root("sweep", "report: %s/results.md", c->out);
 out:
+    (void)fault_stage(NULL);
     results_free(&results);
     return rc;
 }

@@ -146,8 +146,14 @@ void head_place_free(struct head_place **place);
 /* Path of head.h5; free with MEM_FREE. */
 int head_path(char **out, const struct head_place *place);
 
-/* Is a whole head of this key there? Local. */
+/* Is a whole head of this key there, and can all of it be read? Local. */
 bool head_exists(const struct head_place *place);
+
+/*
+ * Remove what a killed run left: half-written files, and the checkpoint where the head is there. Local,
+ * by one rank.
+ */
+int head_tidy(const struct head_place *place);
 
 /*
  * Train and write head.h5; goes on from the last checkpoint when there is one. Collective. bank is the

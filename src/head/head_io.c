@@ -222,6 +222,23 @@ out:
     return rc;
 }
 
+/* The token ids that a file of this place must hold, if any. */
+static int check_tokens(struct h5 *f, const struct prompt_tokens *want)
+{
+    int rc = ERR_OK;
+    struct tensor t = {0};
+    if (!want->ids)
+        return ERR_OK;
+    TRY(h5_expect_shape(f, "tokens", 2, (size_t[]){2, want->context}));
+    TRY(h5_read(f, "tokens", DTYPE_I32, &t));
+    if (memcmp(t.data, want->ids, 2 * want->context * sizeof *want->ids) != 0)
+        FAIL(ERR_FORMAT, "%s: dataset 'tokens' holds other token ids than the prompts in use",
+             h5_path(f));
+out:
+    tensor_free(&t);
+    return rc;
+}
+
 int training_read(struct training *t, const char *path, const struct head_place *place)
 {
     int rc = ERR_OK;
@@ -238,6 +255,7 @@ int training_read(struct training *t, const char *path, const struct head_place 
     TRY(head_read_tensors(f, "adam/second", t->second));
     TRY(h5_read_rows(f, "loss", 0, t->n_steps, DTYPE_F32, t->loss));
     TRY(h5_read_rows(f, "lr", 0, t->n_steps, DTYPE_F64, t->lr));
+    TRY(check_tokens(f, &place->tokens));
     t->step = (size_t)step;
 out:
     h5_close(&f);
@@ -290,10 +308,12 @@ out:
 bool head_exists(const struct head_place *place)
 {
     char *path = NULL;
-    struct head *h = NULL;
-    bool exists =
-        head_path(&path, place) == ERR_OK && path_is_file(path) && head_open(&h, place) == ERR_OK;
-    head_free(&h);
+    struct training *t = NULL;
+    bool exists = head_path(&path, place) == ERR_OK && path_is_file(path) &&
+                  training_new(&t, &place->form, place->n_steps) == ERR_OK &&
+                  training_read(t, path, place) == ERR_OK &&
+                  head_check_finite(t->head, path) == ERR_OK;
+    training_free(&t);
     MEM_FREE(path);
     err_clear();
     return exists;

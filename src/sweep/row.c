@@ -24,7 +24,7 @@ static int read_artefact(cJSON **out, const struct cell *cell, size_t class_id)
     char *path = NULL;
     const char *key;
     TRY(row_path(&path, cell, class_id));
-    TRY(json_read(out, path, MAX_FILE));
+    TRY(json_read_sealed(out, path, MAX_FILE));
     key = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(*out, "key"));
     if (!key || strcmp(key, cell->row_key) != 0)
         FAIL(ERR_FORMAT, "%s: was made from other inputs: key %s, wanted %s", path,
@@ -150,7 +150,7 @@ static int write_artefact(const struct work *w)
     TRY(results_json(&text, &w->notes));
     TRY(json_parse(&notes, text, "row"));
     TRY(json_new(&tree));
-    TRY(json_put_text(tree, "schema", "mrad.row 1"));
+    TRY(json_put_text(tree, "schema", "mrad.row 2"));
     TRY(json_put_text(tree, "key", w->cell->row_key));
     for (int i = 0; i < 3; i++) {
         static const char *const part[3] = {"rows", "skipped", "warnings"};
@@ -158,7 +158,7 @@ static int write_artefact(const struct work *w)
                                     cJSON_DetachItemFromObjectCaseSensitive(notes, part[i]));
     }
     TRY(row_path(&path, w->cell, w->class_id));
-    TRY(json_write(tree, path));
+    TRY(json_write_sealed(tree, path));
 out:
     json_free(&tree);
     json_free(&notes);

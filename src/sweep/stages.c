@@ -3,6 +3,7 @@
  * one is made. "gather" is the only stage that all ranks do together; it is run by sweep.c.
  */
 #include "base/err.h"
+#include "base/fault.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "par/gather.h"
@@ -334,14 +335,24 @@ bool stage_is_collective(size_t stage)
     return stages[stage].is_collective;
 }
 
+/* Files that are written now are this stage's. */
+static int run_piece(struct sweep *s, size_t stage, const struct piece *piece)
+{
+    int rc;
+    const char *former = fault_stage(stages[stage].name);
+    rc = stages[stage].work(s, piece);
+    (void)fault_stage(former);
+    return rc;
+}
+
 int stage_together(struct sweep *s, size_t stage, const struct piece *piece)
 {
     BUG_ON(!stages[stage].is_collective);
-    return stages[stage].work(s, piece);
+    return run_piece(s, stage, piece);
 }
 
 int stage_work(struct sweep *s, size_t stage, const struct piece *piece)
 {
     BUG_ON(stages[stage].is_collective);
-    return stages[stage].work(s, piece);
+    return run_piece(s, stage, piece);
 }

@@ -107,18 +107,20 @@ out:
     return rc;
 }
 
-/* Temporary files of killed runs, in every folder this sweep writes to. */
-static int clean_temp(const struct sweep *s)
+/* What killed runs left, in every folder this sweep writes to. */
+static int tidy(const struct sweep *s)
 {
     int rc = ERR_OK;
+    if (s->status_dir)
+        TRY(file_clean_temp(s->status_dir));
     for (size_t i = 0; i < s->n_members; i++)
         TRY(file_clean_temp(s->member[i].features->dir));
     for (size_t i = 0; i < s->n_memories; i++)
         TRY(file_clean_temp(s->memory[i].place->dir));
     for (size_t i = 0; i < s->n_trainees; i++)
-        TRY(file_clean_temp(s->trainee[i].place->dir));
+        TRY(head_tidy(s->trainee[i].place));
     for (size_t i = 0; i < s->n_cells; i++) {
-        TRY(file_clean_temp(s->cell[i].place->dir));
+        TRY(scores_tidy(s->cell[i].place));
         TRY(file_clean_temp(s->cell[i].row_dir));
     }
 out:
@@ -133,7 +135,7 @@ static int run_all(struct sweep *s)
         log_root("sweep", "%zu cell%s omitted: the ablation makes no difference there", n_omitted,
                  n_omitted == 1 ? "" : "s");
     TRY(cores_per_rank(s->comm, (int)s->config->threads, &s->threads));
-    TRY_ALL(s->comm, comm_rank(s->comm) == 0 ? clean_temp(s) : ERR_OK);
+    TRY_ALL(s->comm, comm_rank(s->comm) == 0 ? tidy(s) : ERR_OK);
     for (size_t stage = 0; stage < N_STAGES; stage++) {
         TRY(run_stage(s, stage));
         if (stage == 0) /* the encoder's weights are not needed any more */
@@ -172,6 +174,15 @@ out:
     if (rc)
         results_free(out);
     return rc;
+}
+
+const char *sweep_writer(size_t i)
+{
+    static const char *const beside[] = {"hashes", "checkpoint", "results"};
+    if (i < N_STAGES)
+        return stage_name(i);
+    i -= N_STAGES;
+    return i < sizeof beside / sizeof *beside ? beside[i] : NULL;
 }
 
 /* ---- dump ---- */

@@ -56,6 +56,9 @@ int sweep_results(const struct sweep *sweep, struct results *out);
  */
 int sweep_dump(struct sweep *sweep, const char *path);
 
+/* Whose files a run writes, for base/fault.h: the stages in order and what else. NULL past the end. */
+const char *sweep_writer(size_t i);
+
 /* What a run looks like from outside: printed from DIR/status.json. Free with MEM_FREE. */
 int sweep_status_text(char **out, const char *dir);
 
