@@ -91,6 +91,23 @@ out:
     return rc;
 }
 
+/* Leave the pairs of run.part only. */
+static int keep_part(struct ends *ends, size_t *n, const char *text)
+{
+    int rc = ERR_OK;
+    size_t index;
+    size_t count;
+    size_t kept = 0;
+    TRY(sweep_part(&index, &count, text));
+    if (count > *n)
+        FAIL(ERR_CONFIG, "run.part: found \"%s\", but there are only %zu pairs to share", text, *n);
+    for (size_t i = index; i < *n; i += count)
+        ends[kept++] = ends[i];
+    *n = kept;
+out:
+    return rc;
+}
+
 enum { N_VARIANTS = 3 };
 static const char *const variants[N_VARIANTS] = {"mrad-tf", "mrad-ft", "mrad-clip"};
 
@@ -144,6 +161,8 @@ static int make_cells(struct sweep *s)
     TRY(list_pairs(ends, &n, c));
     if (n == 0)
         FAIL(ERR_CONFIG, "pairs: nothing to do: %zu data sets give no pair", c->n_datasets);
+    if (c->part)
+        TRY(keep_part(ends, &n, c->part));
     TRY(MEM_NEW(s->cell, n * c->n_variants * c->n_seeds));
     TRY(MEM_NEW(s->trainee, 2 * c->n_datasets * c->n_seeds));
     for (size_t v = 0; v < c->n_variants; v++)
@@ -359,6 +378,8 @@ int sweep_open(struct sweep **out, struct comm *comm, const struct config *confi
     int rc = ERR_OK;
     struct sweep *s = NULL;
     TRY(check_config(config));
+    if (config->part && goal != SWEEP_ALL)
+        FAIL(ERR_CONFIG, "run.part: only a sweep has parts");
     TRY(MEM_NEW(s, 1));
     *s = (struct sweep){.comm = comm, .config = config, .goal = goal};
     TRY(MEM_NEW(s->member, config->n_datasets + 1));
