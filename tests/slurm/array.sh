@@ -34,12 +34,11 @@ demand_parts shared 3
 
 # The task with the highest number has the array's own number as SLURM_JOB_ID: only it may start again.
 cat >>"$dir/environment.sh" <<'END'
-[ "$SLURM_ARRAY_TASK_ID.${SLURM_RESTART_COUNT-0}" != 1.0 ] || export MRAD_PAUSE=extract
+[ "$SLURM_ARRAY_TASK_ID.${SLURM_RESTART_COUNT-0}" != 1.0 ] || export MRAD_PAUSE=score
 END
 make_job stopped world "cells grain weave" "$more"
 submit_job stopped --nodes 1 --time 5 --array 2
-await_that 20 grep -qs ' extract ' "$dir/stopped-array-${id[array]}_1.out" || fail "the second task does not start"
-await stopped "$(product extract)"
+await_that 30 grep -qs '"score"' "$dir/stopped/out/part-1-of-2/status.json" || fail "the second task does not score"
 scancel --signal=USR1 --batch "${id[array]}_1"
 demand_job "${id[array]}" COMPLETED 0:0
 [ "$(field "${id[array]}" Restarts | sort | tr '\n' ' ')" = '0 1 ' ] ||

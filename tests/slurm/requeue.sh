@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # A job that is stopped in order goes back into the queue and finishes with the bytes of an undisturbed run:
-# stopped by its own clock before the time limit, by Slurm's signal before it, by that signal at once, by
+# by its own clock before the time limit, by Slurm's signal before it, by that signal at once, by
 # preemption; but not more often than told. All of them run at the same time.
 set -euo pipefail
 . "$MRAD_SOURCE/tests/support/mpi.sh"
@@ -14,8 +14,11 @@ demand 0 0 sweep "$dir/calm.json"
 
 # The first run of each job rests after its first score shard until it is stopped.
 cat >>"$dir/environment.sh" <<'END'
-[ "${SLURM_RESTART_COUNT:-0}" -gt 0 ] || export MRAD_PAUSE=score
-[ "$SLURM_JOB_NAME" != bounded-sweep ] || export MRAD_PAUSE=extract
+case $SLURM_JOB_NAME.${SLURM_RESTART_COUNT:-0} in
+bounded-sweep.*) export MRAD_PAUSE=extract ;;
+again-sweep.*) ;;
+*.0) export MRAD_PAUSE=score ;;
+esac
 END
 declare -A number
 begin() { # NAME OPTIONS...
