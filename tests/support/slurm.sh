@@ -218,10 +218,10 @@ await_job() { # ID SECONDS: until it is out of the queue
     fail "job $1 is still there after $2 s"
 }
 
-# It ends within a minute, all of it in the state.
+# It ends within two minutes, all of it in the state.
 demand_job() { # ID STATE [EXIT]
     local got
-    await_job "$1" 60
+    await_job "$1" 120
     got=$(field "$1" JobState | sort -u)
     if [ "$got" != "$2" ] || { [ -n "${3-}" ] && [ "$(field "$1" ExitCode | sort -u)" != "$3" ]; }; then
         { scontrol -o show job "$1" && tail -n 15 "$dir"/*-"$1"*.out; } >"$log" 2>&1 || true
