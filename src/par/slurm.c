@@ -106,9 +106,9 @@ int slurm_job_text(char **out, const struct comm *comm)
     if (array && task)
         TRY(str_addf(&s, " (task %s of array %s)", task, array));
     if (n_nodes && nodes)
-        TRY(str_addf(&s, ", %s nodes (%s)", n_nodes, nodes));
+        TRY(str_addf(&s, ", nodes %s (%s)", n_nodes, nodes));
     if (n_tasks)
-        TRY(str_addf(&s, ", %s tasks", n_tasks));
+        TRY(str_addf(&s, ", tasks %s", n_tasks));
     TRY(job_end(&end));
     if (end > 0) {
         TRY(str_add(&s, ", ends "));
@@ -117,7 +117,7 @@ int slurm_job_text(char **out, const struct comm *comm)
         TRY(str_add(&s, ", end unknown (SLURM_JOB_END_TIME is not set)"));
     }
     if (n_tasks && strtol(n_tasks, NULL, 10) != comm_size(comm))
-        TRY(str_addf(&s, "; but %d ranks: start it with srun --mpi=pmix", comm_size(comm)));
+        TRY(str_addf(&s, "; but ranks %d: start it with srun --mpi=pmix", comm_size(comm)));
     *out = s.text;
     s.text = NULL;
 out:

@@ -104,6 +104,16 @@ cat >"$dir/want" <<END
 END
 diff "$dir/want" "$dir/run" >"$dir/diff" || fail "$last: $(cat "$dir/diff")"
 
+# ---- what the documentation shows ----
+
+cp "$job" "$dir/job.json"
+n=0
+while read -ra words; do
+    submit 0 "${words[@]:1}" --dry-run --mrad "$MRAD"
+    n=$((n + 1))
+done < <(grep -h '^ *slurm/submit.sh ' "$MRAD_SOURCE/README.md" "$MRAD_SOURCE"/docs/*.md)
+[ "$n" -ge 4 ] || fail "found only $n commands in the documentation"
+
 # ---- refused ----
 
 good=("$job" --nodes 1 --time 60 --mrad "$MRAD")

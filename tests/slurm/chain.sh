@@ -21,7 +21,7 @@ submit_chain() { # NAME OPTIONS...
 demand_chain() { # NAME STEPS...: all done, each after the one before
     local name=$1 step before=''
     shift
-    [ "${!id[*]}" ] && [ ${#id[@]} = $# ] || fail "$name: wanted $# jobs, submitted ${#id[@]}"
+    [ ${#id[@]} = $# ] || fail "$name: wanted $# jobs, submitted ${#id[@]}"
     for step; do
         demand_job "${id[$step]}" COMPLETED 0:0
         [ -z "$before" ] || [ "$(field "${id[$before]}" EndTime | sort | tail -n 1)" \< \
@@ -29,8 +29,7 @@ demand_chain() { # NAME STEPS...: all done, each after the one before
         before=$step
     done
     demand_same "$name" calm
-    # the same table, with this job's own name of the folder
-    diff <(grep '|\|  ' "$dir/calm.table") <(grep '|\|  ' "$dir/$name-report-${id[report]}.out") >"$log" ||
+    diff "$dir/calm.table" "$dir/$name-report-${id[report]}.out" >"$log" ||
         fail "$name: the report shows another table"
 }
 

@@ -34,7 +34,7 @@ doctor() { # WORDS OF SRUN...
     timeout 60 srun --time=5 "$@" >"$log" 2>&1
 }
 doctor -N 2 --ntasks-per-node=1 --mpi=pmix "$MRAD" doctor || fail "mrad doctor failed in a job"
-grep -qE '^slurm +job [0-9]+, 2 nodes \(n\[1-2\]\), 2 tasks, end' "$log" || fail "mrad doctor does not tell the job"
+grep -qE '^slurm +job [0-9]+, nodes 2 \(n\[1-2\]\), tasks 2, end' "$log" || fail "mrad doctor does not tell the job"
 grep -qE '^ranks +2, ' "$log" || fail "mrad doctor does not find 2 ranks"
 if doctor -N 2 --ntasks-per-node=1 --mpi=none "$MRAD" doctor; then fail "2 tasks without MPI passed"; fi
 grep -qF "srun started 2 tasks, but not as ranks of one MPI job" "$log" || fail "tasks without MPI: no such message"
