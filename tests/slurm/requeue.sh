@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # A job that is stopped in order goes back into the queue and finishes with the bytes of an undisturbed run:
 # by its own clock before the time limit, by Slurm's signal before it, by that signal at once, by
-# preemption; but not more often than told. All of them run at the same time.
+# preemption; but not more often than told.
 set -euo pipefail
 . "$MRAD_SOURCE/tests/support/mpi.sh"
 . "$MRAD_SOURCE/tests/support/slurm.sh"
@@ -54,16 +54,16 @@ demand_job "${number[bounded]}" FAILED 75:0
 output_has "$dir/bounded-sweep-${number[bounded]}.out" "stopped after 1 restarts"
 output_has "$dir/bounded-sweep-${number[bounded]}.out" "stops in 2.0 s as told"
 
-# Preemption: an urgent job wants both nodes.
-begin yielding --nodes 2 --time 5
-await yielding "$(product score)"
-urgent=$(sbatch --parsable --partition=urgent --nodes=2 --exclusive --time=1 --output=/dev/null --wrap='sleep 1')
-
 demand_restarted clock 'stops 45 s before'
-demand_job "$urgent" COMPLETED 0:0
-demand_restarted yielding 'stops 60 s before'
 demand_restarted signal 'stops 0 s before'
 submit_job bounded --nodes 2 --name again --time 5
 demand_job "${id[sweep]}" COMPLETED 0:0
 demand_same bounded calm
+
+# Preemption, when the others are done: an urgent job wants both nodes.
+begin yielding --nodes 2 --time 5
+await yielding "$(product score)"
+urgent=$(sbatch --parsable --partition=urgent --nodes=2 --exclusive --time=1 --output=/dev/null --wrap='sleep 1')
+demand_job "$urgent" COMPLETED 0:0
+demand_restarted yielding 'stops 60 s before'
 finish
