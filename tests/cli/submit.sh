@@ -88,11 +88,12 @@ done
 
 # What each script runs, with words as they were given.
 printf '#!/usr/bin/env bash\nprintf "<%%s>" "$@" && echo\n' >"$dir/srun"
-chmod +x "$dir/srun"
+printf '#!/usr/bin/env bash\nexit 1\n' >"$dir/squeue"
+chmod +x "$dir/srun" "$dir/squeue"
 scripts --nodes 3 --time 60 --array 5 --chain --out "a b" -- --set 'score.k=0.5' --weights "it's"
 csplit -s -f "$dir/step" "$dir/out" '/^# ====/' '{*}'
 for step in "$dir"/step0[1-4]; do
-    SLURM_JOB_ID=1 SLURM_JOB_END_TIME=2 SLURM_ARRAY_JOB_ID=1 SLURM_ARRAY_TASK_ID=3 PATH=$dir:$PATH bash "$step" || fail "$step failed"
+    SLURM_JOB_ID=1 SLURM_ARRAY_JOB_ID=1 SLURM_ARRAY_TASK_ID=3 PATH=$dir:$PATH bash "$step" || fail "$step failed"
 done >"$dir/run"
 given="<$job>"
 more="<--set><score.k=0.5><--weights><it's>"
