@@ -12,7 +12,7 @@ cluster='' daemons=()
 PATH=$PATH:/usr/sbin:/sbin
 
 skip() { # WHY: the whole script
-    echo "skipped: slurm/$(basename "$0" .sh) ($1)"
+    echo "skipped: $(basename "$0" .sh) ($1)"
     exit 77
 }
 
