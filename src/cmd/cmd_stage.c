@@ -6,7 +6,7 @@
 #include "base/str.h"
 #include "cmd/cmd.h"
 #include "config/json.h"
-#include "par/cores.h"
+#include "par/slurm.h"
 #include "report/report.h"
 #include "sweep/sweep.h"
 
@@ -19,7 +19,7 @@ static int read_config(const struct args *a, size_t first, struct config **out)
     int rc = ERR_OK;
     TRY(args_operands(a, first, first + 1, "at most one job file"));
     TRY(args_config(a, args_operand(a, first), out));
-    stop_after((*out)->time_left);
+    TRY(slurm_stop_in_time((*out)->time_left, (*out)->time_margin));
 out:
     return rc;
 }

@@ -86,6 +86,8 @@ struct config {
     size_t threads;
     int on_bad_item; /* enum bad_item */
     double time_left;
+    double time_margin;
+    char *part; /* "I/N", or NULL */
     int gather; /* index into config_gathers */
 
     char *store;

@@ -131,7 +131,11 @@ const struct field config_fields[] = {
     {"run.on_bad_item", KIND_CHOICE, AT(on_bad_item), "\"stop\"", 0, 0, bad_items, 0,
      "an unreadable image or mask stops the run, or is skipped and listed"},
     {"run.time_left", KIND_REAL, AT(time_left), "0", 0, 1e9, NULL, 0,
-     "stop with exit code 75 after this many seconds; 0: no limit"},
+     "stop with exit code 75 after this many seconds; 0: no limit, in a Slurm job its end"},
+    {"run.time_margin", KIND_REAL, AT(time_margin), "60", 0, 1e9, NULL, 0,
+     "in a Slurm job, stop so many seconds before SLURM_JOB_END_TIME"},
+    {"run.part", KIND_TEXT, AT(part), NULL, 0, 0, NULL, 0,
+     "I/N: of a sweep's pairs only numbers I, I + N, I + 2 N, ... from 0, results in out/part-I-of-N"},
 
     {"datasets", KIND_DATASETS, AT(dataset), NULL, 0, 0, NULL, 0,
      "object: name -> {\"root\": folder, \"meta\": file, default root/meta.json, \"bank\": bank file, "

@@ -122,6 +122,24 @@ out:
     return rc;
 }
 
+/* Leave the pairs of run.part only. */
+static int keep_part(struct sweep *s, const char *text)
+{
+    int rc = ERR_OK;
+    size_t index;
+    size_t count;
+    size_t kept = 0;
+    TRY(sweep_part(&index, &count, text));
+    if (count > s->n_pairs)
+        FAIL(ERR_CONFIG, "run.part: found \"%s\", but there are only %zu pairs to share", text,
+             s->n_pairs);
+    for (size_t i = index; i < s->n_pairs; i += count)
+        s->pair[kept++] = s->pair[i];
+    s->n_pairs = kept;
+out:
+    return rc;
+}
+
 int pairs_open(struct sweep *s)
 {
     int rc = ERR_OK;
@@ -132,6 +150,8 @@ int pairs_open(struct sweep *s)
     if (s->n_pairs == 0)
         FAIL(ERR_CONFIG, "pairs: nothing to do: %zu data sets give no pair", c->n_datasets);
     TRY(check_listed_once(s));
+    if (c->part)
+        TRY(keep_part(s, c->part));
 out:
     return rc;
 }

@@ -35,11 +35,17 @@ enum sweep_goal {
 
 /*
  * Load manifests, hash inputs, find every artefact's place and see which are missing. Collective.
- * Free with sweep_close. ERR_CONFIG for pairs or variants that do not exist.
+ * Free with sweep_close. ERR_CONFIG for pairs or variants that do not exist, and for more parts than pairs.
  */
 int sweep_open(struct sweep **out, struct comm *comm, const struct config *config,
                enum sweep_goal goal);
 void sweep_close(struct sweep **sweep);
+
+/*
+ * Read run.part, "I/N" with 0 <= I < N: which of N jobs that share a grid this is. Its pairs are numbers
+ * I, I + N, I + 2 N, ... of the list. Local. ERR_CONFIG for anything else.
+ */
+int sweep_part(size_t *index, size_t *count, const char *text);
 
 /* Make what is missing. status_dir: folder for status.json, or NULL. Collective. */
 int sweep_run(struct sweep *sweep, const char *status_dir);

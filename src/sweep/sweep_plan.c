@@ -105,6 +105,8 @@ out:
 static int choose(struct sweep *s)
 {
     int rc = ERR_OK;
+    if (s->config->part && s->goal != SWEEP_ALL)
+        FAIL(ERR_CONFIG, "run.part: only a sweep has parts");
     TRY(check_config(s->config));
     if (s->goal == SWEEP_ALL)
         TRY(pairs_open(s));

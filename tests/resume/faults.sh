@@ -18,7 +18,7 @@ done
 trouble+=(write:short after:flip)
 
 make_world world
-make_job calm world "cells weave" '"variants": ["mrad-tf", "mrad-ft"],
+make_job calm world "cells fabric" '"variants": ["mrad-tf", "mrad-ft"],
   "train": {"batch": 3, "checkpoint_steps": 1, "ft": {"epochs": 1}}, "features": {"shard_items": 5},'
 demand 0 0 sweep "$dir/calm.json"
 

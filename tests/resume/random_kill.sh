@@ -15,8 +15,8 @@ kills=20
 make_world world
 more='"variants": ["mrad-tf", "mrad-ft"],
   "train": {"batch": 3, "checkpoint_steps": 1, "ft": {"epochs": 2}}, "features": {"shard_items": 4},'
-make_job calm world "cells weave" "$more"
-make_job hurt world "cells weave" "$more"
+make_job calm world "cells fabric" "$more"
+make_job hurt world "cells fabric" "$more"
 begin=${EPOCHREALTIME/./}
 demand 0 4 sweep "$dir/calm.json"
 usual=$((${EPOCHREALTIME/./} - begin)) # microseconds
