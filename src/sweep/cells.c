@@ -82,7 +82,7 @@ static int add_memory(struct sweep *s, const struct setting *setting, size_t mem
     size_t i = 0;
     TRY(bank_plan(&place, setting->config, s->member[member].features));
     while (i < s->n_memories &&
-           (s->memory[i].member != member || strcmp(s->memory[i].place->dir, place->dir) != 0))
+           (s->memory[i].member != member || strcmp(s->memory[i].place->key, place->key) != 0))
         i++;
     if (i == s->n_memories) {
         TRY(MEM_GROW(s->memory, &s->memory_cap, i + 1));
