@@ -74,7 +74,7 @@ static size_t *placed_at(const struct plan *p, enum level level, size_t setting,
     return &p->placed[(row * s->n_members + member) * s->config->n_seeds + seed];
 }
 
-/* Add a bank, or find the one that lies at the same place. */
+/* Add a bank, or find the one of the same key: a reduction lies in the folder of what it reduces. */
 static int add_memory(struct sweep *s, const struct setting *setting, size_t member, size_t *out)
 {
     int rc = ERR_OK;
