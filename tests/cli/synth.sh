@@ -69,7 +69,7 @@ done
 both=$(comm -12 <(cd "$dir/c" && ls -d */*/ | cut -d/ -f2 | sort) <(cd "$dir/train" && ls -d */*/ | cut -d/ -f2 | sort))
 [ -z "$both" ] || fail "in both parts: $both"
 
-# Masks cover 0.3 % to 8 %, and the simple baselines (write_baseline.c) stay under 75.
+# Masks cover 0.3 % to 12 %, and the simple baselines (write_baseline.c) stay under 75.
 "$synth" --out "$dir/hard" --size 112 --normal 4 --anomalous 12 >/dev/null
 for set in "$dir"/hard/*; do
     "$bin/tests/write_baseline" "$set" >"$dir/out"
@@ -77,7 +77,7 @@ for set in "$dir"/hard/*; do
         case $name in
         brightness | colour) [ "$value" -lt 75 ] || fail "$set: pixel AUROC of $name is $value, wanted under 75" ;;
         least) [ "$value" -ge 300 ] || fail "$set: a mask covers $value / 100000 of its picture, wanted 300 or more" ;;
-        most) [ "$value" -le 8000 ] || fail "$set: a mask covers $value / 100000 of its picture, wanted 8000 or less" ;;
+        most) [ "$value" -le 12000 ] || fail "$set: a mask covers $value / 100000 of its picture, wanted 12000 or less" ;;
         esac
     done <"$dir/out"
     [ "$(wc -l <"$dir/out")" = 4 ] || fail "write_baseline $set printed $(cat "$dir/out")"

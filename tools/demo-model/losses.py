@@ -66,12 +66,12 @@ def captions(cls, text, scale, family, state, general):
     return loss
 
 
-def objective(rng, cls, patch, proj, state_text, share, labels, known, family, heads):
+def objective(rng, cls, patch, inner, proj, state_text, share, labels, known, family, heads):
     """All terms but the captions'.
 
-    cls (B,E), patch (B,N,D) before pooling, state_text (R,2,E) unit pairs, share (B,N) of defect in a
+    cls (B,E), patch (B,N,D) before pooling, inner: list of (B,N,D) within, state_text (R,2,E) unit pairs, share (B,N) of defect in a
     patch, labels (B) 0/1, known (B) 0 where a picture's state is doubtful, family (B), heads: linear, of
-    patches and of pictures.
+    patches, of pictures and of each block's inner patches.
     """
     pooled = average_neighbor(patch)
     n_patches = pooled.shape[1]
@@ -85,6 +85,8 @@ def objective(rng, cls, patch, proj, state_text, share, labels, known, family, h
         "state": sum(balanced(d, labels, known) for d in state.unbind(-1)) / state.shape[-1],
         "patch_head": balanced(heads[0](unit(pooled) * 10)[..., 0], anomalous, weight),
         "class_head": balanced(heads[1](unit(cls) * 10)[..., 0], labels, known),
+        # the class token finds what the blocks before the last have already told apart
+        "inner": sum(balanced(h(x)[..., 0], anomalous, weight) for h, x in zip(heads[2:], inner)) / len(inner),
     }
     other = strangers(rng, family)
     keys, key_labels, image = prototypes(pooled, share)

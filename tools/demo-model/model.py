@@ -137,11 +137,13 @@ class Vision(nn.Module):
         g = F.interpolate(g, (grid, grid), mode="bilinear", align_corners=False)
         return torch.cat([pos[:1], g.flatten(2).transpose(1, 2)[0]], 0)
 
-    def forward(self, x):
+    def forward(self, x, inner=None):
         """x (B,3,S,S) -> cls (B,E) without ln_post, patch (B,N,D): ln_post of the V-V path.
 
         From block 1 on the V-V path only adds the attention of the values among themselves,
-        computed from the original path's normalised input.
+        computed from the original path's normalised input. To a list `inner` the original path's
+        normalised patch tokens (B,N,D) after each block but the first and the last are added: what
+        the class token can see.
         """
         b, _, s, _ = x.shape
         g, p = s // self.patch, self.patch
@@ -157,6 +159,8 @@ class Vision(nn.Module):
             ori = ori + block.mlp(block.ln_2(ori))
             if i == 0:
                 vv = ori
+            elif inner is not None and i < self.depth - 1:
+                inner.append(F.layer_norm(ori[:, 1:].float(), ori.shape[-1:]))
         return project(ori[:, 0], self.proj), self.ln_post(vv)[:, 1:].float()
 
 

@@ -32,7 +32,7 @@ import validate
 from model import Clip, save_safetensors, unit
 
 WEIGHT = {"dense": 0.7, "regions": 0.7, "state": 0.5, "images": 0.5, "captions": 0.15,
-          "patch_head": 1.0, "class_head": 0.5}
+          "patch_head": 1.0, "class_head": 0.7, "inner": 0.7}
 
 
 def arguments():
@@ -45,10 +45,10 @@ def arguments():
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("--threads", type=int, default=2)
     p.add_argument("--layers", type=int, default=6)
-    p.add_argument("--lr", type=float, default=5e-4)
+    p.add_argument("--lr", type=float, default=7e-4)
     p.add_argument("--small-share", type=float, default=0.55, help="share of the steps on windows of 112 pixels")
-    p.add_argument("--small-batch", type=int, default=32)
-    p.add_argument("--small-layers", type=int, default=3, help="blocks in use during those steps")
+    p.add_argument("--small-batch", type=int, default=48)
+    p.add_argument("--small-layers", type=int, default=4, help="blocks in use during those steps")
     p.add_argument("--full-batch", type=int, default=12)
     p.add_argument("--save-minutes", type=float, default=3)
     p.add_argument("--validate-minutes", type=float, default=6)
@@ -134,7 +134,8 @@ class Run:
         self.mean = Clip(len(self.bpe.vocab), layers=args.layers)
         self.mean.load_state_dict(self.model.state_dict())
         # linear heads that get the pictures' side going while all texts are still alike; not exported
-        self.heads = torch.nn.ModuleList([torch.nn.Linear(self.model.visual.proj.shape[i], 1) for i in (0, 1)])
+        self.heads = torch.nn.ModuleList([torch.nn.Linear(self.model.visual.proj.shape[i], 1)
+                                          for i in (0, 1, *(0,) * (args.layers - 2))])
         every = [*self.model.parameters(), *self.heads.parameters()]
         plain = [p for p in every if p.ndim < 2]
         heavy = [p for p in every if p.ndim >= 2]
@@ -191,12 +192,13 @@ class Run:
             g["lr"] = rate
         states = [t for pair in prompts.pairs(rng, 6) for t in pair]
         with torch.autocast("cpu", torch.bfloat16):
-            cls, patch = self.model.visual(x)
+            inner = []
+            cls, patch = self.model.visual(x, inner)
             text = self.model.encode_text(*prompts.batch(self.bpe, states + told))
             start = [prompts.method_pair(self.model, self.bpe) for _ in range(2)]
         pairs = unit(torch.cat([text[:len(states)], *start])).reshape(-1, 2, text.shape[-1])
         share = F.avg_pool2d(mask, self.model.visual.patch).flatten(1)
-        terms = losses.objective(rng, cls, patch, self.model.visual.proj, pairs, share, labels, known, family,
+        terms = losses.objective(rng, cls, patch, inner, self.model.visual.proj, pairs, share, labels, known, family,
                                  self.heads)
         general = torch.tensor(["object" in t for t in told])
         terms["captions"] = losses.captions(cls, text[len(states):], self.model.logit_scale, family, labels, general)

@@ -202,26 +202,26 @@ static const struct {
     int lo, hi; /* strength of the subtle and of the plain */
     bool needs_bare;
 } forms[N_FORMS] = {
-    [SCRATCH] = {LINE, scratch, 130, 256, false},
-    [CRACK] = {FORKED, darken, 130, 230, false},
-    [STAIN] = {BLOT, stain, 120, 220, false},
-    [SPOT] = {BLOT, tone, 90, 170, false},
-    [HOLE] = {SHARP_BLOT, hole, 150, 250, false},
+    [SCRATCH] = {LINE, scratch, 170, 256, false},
+    [CRACK] = {FORKED, darken, 160, 240, false},
+    [STAIN] = {BLOT, stain, 150, 236, false},
+    [SPOT] = {BLOT, tone, 120, 200, false},
+    [HOLE] = {SHARP_BLOT, hole, 180, 250, false},
     [MISSING] = {SHARP_BLOT, uncover, 256, 256, true},
     [LOST] = {WHOLE_PART, uncover, 256, 256, true},
-    [FOREIGN] = {BODY, foreign, 130, 250, false},
-    [FIBRE] = {THREAD, foreign, 130, 250, false},
-    [HUE] = {BLOT, hue, 90, 170, false},
-    [PAINTED] = {WHOLE_PART, hue, 110, 200, false},
-    [WARP] = {DOME, warp, 150, 250, false},
-    [SWIRL] = {DOME, swirl, 150, 256, false},
-    [BUMP] = {DOME, bump, 130, 250, false},
-    [DENT] = {DOME, bump, 130, 250, false},
-    [BLUR] = {BLOT, blur, 60, 220, false},
+    [FOREIGN] = {BODY, foreign, 170, 250, false},
+    [FIBRE] = {THREAD, foreign, 170, 250, false},
+    [HUE] = {BLOT, hue, 120, 210, false},
+    [PAINTED] = {WHOLE_PART, hue, 140, 220, false},
+    [WARP] = {DOME, warp, 190, 250, false},
+    [SWIRL] = {DOME, swirl, 190, 256, false},
+    [BUMP] = {DOME, bump, 170, 256, false},
+    [DENT] = {DOME, bump, 170, 256, false},
+    [BLUR] = {BLOT, blur, 120, 220, false},
     [TURNED] = {PATCH, turned, 256, 256, false},
-    [SCUFF] = {BLOT, scuff, 90, 240, false},
-    [FADED] = {BLOT, faded, 150, 246, false},
-    [FAULT] = {SLIT, fault, 80, 230, false},
+    [SCUFF] = {BLOT, scuff, 140, 240, false},
+    [FADED] = {BLOT, faded, 190, 246, false},
+    [FAULT] = {SLIT, fault, 130, 230, false},
 };
 
 bool form_needs_bare(enum form form)
@@ -327,14 +327,14 @@ int draw_defect(struct scene *s, unsigned char *mask, const unsigned char *bare,
         memcpy(s->pixels, clean, 3 * n);
         apply(s, &p, forms[kind->form].effect);
         struct extent e = make_mask(mask, &p);
-        /* the first tries also want a tenth of it to be plain to see */
-        if (e.area * 1000 >= 3 * (int64_t)n && e.area * 100 <= 8 * (int64_t)n &&
-            (k >= PLAIN_TRIES || e.clear * 10 >= e.area))
+        /* the first tries also want a third of it to be plain to see */
+        if (e.area * 1000 >= 3 * (int64_t)n && e.area * 100 <= 12 * (int64_t)n &&
+            (k >= PLAIN_TRIES || e.clear * 3 >= e.area))
             goto out;
     }
     FAIL(
         ERR_UNDEFINED,
-        "\"%s\": found no place for a visible defect in %d tries, wanted 0.3 %% to 8 %% of the picture",
+        "\"%s\": found no place for a visible defect in %d tries, wanted 0.3 %% to 12 %% of the picture",
         kind->name, N_TRIES);
 out:
     MEM_FREE(clean);

@@ -75,8 +75,7 @@ static void body(struct region *r, const struct scene *s, uint64_t seed, int ang
 
 static void forked(struct region *r, const struct scene *s, uint64_t seed, int angle, int grade)
 {
-    int at[2] = {pixel_middle(s, r->x), pixel_middle(s, r->y)},
-        half = PX * 3 / 5 + PX * grade / 320;
+    int at[2] = {pixel_middle(s, r->x), pixel_middle(s, r->y)}, half = PX + PX * grade / 320;
     for (int k = 0; k < 8; k++) {
         int turn = angle + pick(seed, 50 + (uint64_t)k, -130, 130);
         if (k == 3 || k == 5) {
@@ -124,7 +123,7 @@ void make_region(struct region *r, const struct scene *s, enum region_kind kind,
     int angle = pick(seed, 2, 0, TURN - 1), vary = pick(seed, 3, 80, 120);
     memset(r->weight, 0, (size_t)s->size * (size_t)s->size);
     find_middle(r, s, seed);
-    r->radius = (10 * PX + 9 * PX * grade / 256) * percent / 100 * vary / 100;
+    r->radius = (13 * PX + 11 * PX * grade / 256) * percent / 100 * vary / 100;
     r->nx = cosine(angle);
     r->ny = sine(angle);
     switch (kind) {
@@ -150,10 +149,10 @@ void make_region(struct region *r, const struct scene *s, enum region_kind kind,
         body(r, s, seed, angle);
         break;
     case LINE:
-        curve(r, s, seed, angle, PX + PX * grade / 256, 30);
+        curve(r, s, seed, angle, PX * 3 / 2 + PX * grade / 256, 30);
         break;
     case THREAD:
-        curve(r, s, seed, angle, PX + PX * grade / 512, 110);
+        curve(r, s, seed, angle, PX * 3 / 2 + PX * grade / 512, 110);
         break;
     case FORKED:
         forked(r, s, seed, angle, grade);
