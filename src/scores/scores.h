@@ -76,6 +76,9 @@ int scores_build_shard(const struct score_place *place, size_t shard, struct ret
 /* Join the parts into scores.h5 and remove them. Local, by one rank. */
 int scores_join(const struct score_place *place);
 
+/* Remove a part that was made again after all parts were joined; one that is still needed stays. */
+void scores_drop_shard(const struct score_place *place, size_t shard);
+
 /* Scores in memory. */
 struct scores {
     size_t n;         /* items */

@@ -198,3 +198,11 @@ out:
     MEM_FREE(path);
     return rc;
 }
+
+void scores_drop_shard(const struct score_place *place, size_t shard)
+{
+    char *path = NULL;
+    if (scores_is_whole(place) && scores_shard_path(&path, place, shard) == ERR_OK)
+        (void)unlink(path);
+    MEM_FREE(path);
+}

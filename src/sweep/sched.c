@@ -37,6 +37,11 @@ double sched_total(const struct sched *s)
     return s->total_s;
 }
 
+double sched_share(const struct sched *s)
+{
+    return s->total_s > 0 ? fmin(fmax(1 - s->left_s / s->total_s, 0), 1) : 1;
+}
+
 double sched_critical(const struct sched *s)
 {
     return s->critical_s;
@@ -229,7 +234,7 @@ static bool let_go(struct sched *s, struct worker *w, uint32_t item)
     memmove(&w->item[at], &w->item[at + 1], (w->n_items - at) * sizeof *w->item);
     if (w->gang == SIZE_MAX)
         s->copies[item]--;
-    return s->state[item] == RUNNING && s->copies[item] == 0;
+    return s->state[item] == RUNNING && (s->copies[item] & ~GIVEN) == 0;
 }
 
 /* A member of a gang ended: the item ends with the last of them. */
@@ -333,7 +338,7 @@ static void offer_overdue(struct sched *s, double now)
         }
         w->is_overdue = true;
         for (size_t k = 0; k < w->n_items; k++)
-            if (s->state[w->item[k]] == RUNNING && s->copies[w->item[k]] == 1)
+            if (s->state[w->item[k]] == RUNNING && (s->copies[w->item[k]] & ~GIVEN) == 1)
                 ready_push(s, w->item[k]);
     }
     s->overdue_wake = next;
@@ -364,7 +369,9 @@ static void take_item(struct sched *s, struct worker *w, struct sched_grant *out
     uint32_t item = ready_of_tool(s, tool);
     ready_pop(s, tool);
     s->state[item] = RUNNING;
+    out->is_again = out->is_again || s->copies[item] & GIVEN;
     s->copies[item]++;
+    s->copies[item] |= GIVEN;
     out->item[out->n_items++] = item;
     w->item[w->n_items++] = item;
 }

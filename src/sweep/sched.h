@@ -86,6 +86,7 @@ struct sched_grant {
     size_t worker;
     size_t n_items; /* 1 for a gang */
     uint32_t item[SCHED_BATCH];
+    bool is_again;          /* another worker has, or had, one of the items */
     size_t n_members;       /* of a gang */
     const uint32_t *member; /* [n_members] rising worker numbers; valid until the next call */
 };
@@ -135,6 +136,9 @@ struct sched_count sched_count(const struct sched *s, size_t stage);
 
 /* Did this item fail for good? For listing failures. */
 bool sched_has_failed(const struct sched *s, size_t item);
+
+/* Share of all costs that has ended, from 0 to 1. */
+double sched_share(const struct sched *s);
 
 /* Sum of all costs, and the longest path by cost where every gang has all the workers it can use. */
 double sched_total(const struct sched *s);

@@ -138,7 +138,14 @@ static void start(struct sched *s, double now)
     while (s->n_members > n)
         sched_add_idle(s, s->member[--s->n_members]);
     qsort(s->member, n, sizeof *s->member, by_number);
-    s->gang[place] = (struct gang){++s->serials, n, n, false, now};
+    s->gang[place] = (struct gang){
+        .serial = ++s->serials,
+        .n_members = n,
+        .n_left = n,
+        .since = now,
+        .is_again = s->copies[s->forming] & GIVEN,
+    };
+    s->copies[s->forming] |= GIVEN;
     for (size_t i = 0; i < n; i++) {
         struct worker *w = &s->worker[s->member[i]];
         w->state = BUSY;
@@ -196,5 +203,6 @@ bool gang_tell(struct sched *s, struct sched_grant *out)
                                 .n_members = s->n_members,
                                 .member = s->member};
     out->item[0] = s->worker[out->worker].item[0];
+    out->is_again = s->gang[s->worker[out->worker].gang].is_again;
     return true;
 }

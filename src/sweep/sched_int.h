@@ -25,7 +25,7 @@ struct worker {
 struct gang {
     uint64_t serial; /* 0: none, or one that lost a member */
     size_t n_members, n_left;
-    bool has_failed;
+    bool has_failed, is_again;
     double since;
 };
 
@@ -55,7 +55,7 @@ struct sched {
     uint32_t *needs; /* unfinished items that it waits for */
     uint8_t *state;  /* enum item_state */
     uint8_t *attempts; /* that failed */
-    uint8_t *copies;   /* workers that have it; the top bit: it is in the ready heap */
+    uint8_t *copies;   /* workers that have it, IN_HEAP, GIVEN */
     struct ready ready;
 
     struct worker *worker; /* [n_workers] */
@@ -80,7 +80,8 @@ struct sched {
     double forming_since;
 };
 
-enum { IN_HEAP = 0x80 };
+/* In sched.copies, beside the number of workers that have the item (at most 2). */
+enum { IN_HEAP = 0x80, GIVEN = 0x40 };
 
 /* Is item a more urgent than b? */
 bool sched_precedes(const struct sched *s, uint32_t a, uint32_t b);

@@ -1,6 +1,6 @@
 /*
- * stages.c - the stages of a sweep as one table: which pieces there are, which of them exist, and how
- * one is made. "gather" is the only stage that all ranks do together; it is run by sweep.c.
+ * stages.c - the stages of a sweep as one table: which pieces there are, which of them exist, how one is
+ * made and what it costs. A rank keeps one extractor or one retriever, and one bank.
  */
 #include "base/err.h"
 #include "base/log.h"
@@ -83,10 +83,12 @@ static bool has_row(const struct sweep *s, const struct piece *p)
     return !s->wants_row[s->cell[p->owner].first_row + p->part];
 }
 
-static int extract(struct sweep *s, const struct piece *p)
+static int extract(struct sweep *s, const struct piece *p, struct comm *gang)
 {
     int rc = ERR_OK;
+    (void)gang;
     TRY(sweep_ops(s));
+    retriever_free(&s->retriever);
     if (!s->extractor)
         TRY(extractor_new(&s->extractor, s->ops, s->config));
     TRY(extractor_run(s->extractor, s->member[p->owner].features, p->part));
@@ -94,46 +96,57 @@ out:
     return rc;
 }
 
-static int build_bank(struct sweep *s, const struct piece *p)
+static int build_bank(struct sweep *s, const struct piece *p, struct comm *gang)
 {
     int rc = ERR_OK;
+    (void)gang;
     TRY(sweep_ops(s));
     TRY(bank_build_shard(s->member[p->owner].bank_place, p->part, s->ops));
 out:
     return rc;
 }
 
-static int gather(struct sweep *s, const struct piece *p)
+static int gather(struct sweep *s, const struct piece *p, struct comm *gang)
 {
     int rc = ERR_OK;
     const struct gather_method *method;
     struct member *m = &s->member[p->owner];
     TRY(gather_find(&method, config_gathers[s->config->gather]));
-    TRY(bank_gather(&m->bank, m->bank_place, s->comm, method));
-    log_root("gather", "%s: %zu image keys (%zu anomalous), %zu pixel keys (%zu anomalous)",
-             m->entry->name, m->bank->n_image,
-             bank_anomalous(m->bank->image_labels, m->bank->n_image), m->bank->n_pixel,
-             bank_anomalous(m->bank->pixel_labels, m->bank->n_pixel));
+    bank_free(&s->bank);
+    TRY(bank_gather(&s->bank, m->bank_place, gang, method));
+    s->bank_of = p->owner;
+    log_rank("gather", "%s: %zu image keys (%zu anomalous), %zu pixel keys (%zu anomalous)",
+             m->entry->name, s->bank->n_image,
+             bank_anomalous(s->bank->image_labels, s->bank->n_image), s->bank->n_pixel,
+             bank_anomalous(s->bank->pixel_labels, s->bank->n_pixel));
 out:
     return rc;
 }
 
 /* The bank of a member in memory. */
-static int need_bank(struct member *m)
+static int need_bank(struct sweep *s, size_t member)
 {
-    return m->bank ? ERR_OK : bank_open(&m->bank, m->bank_place);
+    int rc = ERR_OK;
+    if (s->bank && s->bank_of == member)
+        return ERR_OK;
+    bank_free(&s->bank);
+    TRY(bank_open(&s->bank, s->member[member].bank_place));
+    s->bank_of = member;
+out:
+    return rc;
 }
 
-static int train(struct sweep *s, const struct piece *p)
+static int train(struct sweep *s, const struct piece *p, struct comm *gang)
 {
     int rc = ERR_OK;
     struct trainee *t = &s->trainee[p->owner];
-    struct member *m = &s->member[t->member];
-    TRY_ALL(s->comm, sweep_ops(s));
-    TRY_ALL(s->comm, need_bank(m));
-    log_root("train", "%s on %s, seed %zu: %zu steps", t->place->variant, m->entry->name, t->seed,
-             t->place->n_steps);
-    TRY(head_train(t->place, m->bank, s->ops, s->comm));
+    extractor_free(&s->extractor);
+    TRY_ALL(gang, sweep_ops(s));
+    TRY_ALL(gang, need_bank(s, t->member));
+    if (comm_rank(gang) == 0)
+        log_rank("train", "%s on %s, seed %zu: %zu steps on %d ranks", t->place->variant,
+                 s->member[t->member].entry->name, t->seed, t->place->n_steps, comm_size(gang));
+    TRY(head_train(t->place, s->bank, s->ops, gang));
 out:
     return rc;
 }
@@ -142,15 +155,15 @@ out:
 static int load_retriever(struct sweep *s, size_t member, size_t trainee)
 {
     int rc = ERR_OK;
-    struct member *m = &s->member[member];
     const struct head_place *head = trainee == NO_HEAD ? NULL : s->trainee[trainee].place;
     if (s->retriever && s->retriever_of[0] == member && s->retriever_of[1] == trainee)
         return ERR_OK;
+    extractor_free(&s->extractor);
     retriever_free(&s->retriever);
-    TRY(need_bank(m));
-    rc = retriever_new(&s->retriever, s->ops, m->bank, head);
+    TRY(need_bank(s, member));
+    rc = retriever_new(&s->retriever, s->ops, s->bank, head);
     if (rc)
-        err_prefix("data set %s: ", m->entry->name);
+        err_prefix("data set %s: ", s->member[member].entry->name);
     TRY(rc);
     s->retriever_of[0] = member;
     s->retriever_of[1] = trainee;
@@ -158,9 +171,10 @@ out:
     return rc;
 }
 
-static int score(struct sweep *s, const struct piece *p)
+static int score(struct sweep *s, const struct piece *p, struct comm *gang)
 {
     int rc = ERR_OK;
+    (void)gang;
     TRY(sweep_ops(s));
     TRY(load_retriever(s, s->cell[p->owner].train, s->cell[p->owner].trainee));
     TRY(scores_build_shard(s->cell[p->owner].place, p->part, s->retriever));
@@ -168,44 +182,77 @@ out:
     return rc;
 }
 
-static int join(struct sweep *s, const struct piece *p)
+static int join(struct sweep *s, const struct piece *p, struct comm *gang)
 {
+    (void)gang;
     return scores_join(s->cell[p->owner].place);
 }
 
-static int measure(struct sweep *s, const struct piece *p)
+static int measure(struct sweep *s, const struct piece *p, struct comm *gang)
 {
     int rc = ERR_OK;
+    (void)gang;
     TRY(sweep_ops(s));
     TRY(row_build(s, &s->cell[p->owner], p->part));
 out:
     return rc;
 }
 
-/* Images in a part: the unit of cost. */
-static double shard_cost(const struct sweep *s, size_t member, size_t part)
+/* ---- costs ---- */
+
+/*
+ * Seconds an image on two cores, as docs/PERFORMANCE.md has them at ViT-L/14 and 518 px. Other sizes
+ * and machines change all of them by similar factors, and only their relation matters here; once a
+ * stage has run for a while its own speed is known.
+ */
+static const double extract_s = 6.4;
+static const double bank_s = 0.05;
+static const double score_s = 0.09;
+static const double join_s = 1e-3;
+static const double measure_s = 4.4e-3;
+
+/* A step of training of a whole batch of the published size (8), for an image of it. */
+static const double ft_s = 3.6 / 8;
+static const double clip_s = 1.5 / 8;
+
+static size_t shard_images(const struct sweep *s, size_t member, size_t part)
 {
     size_t first;
     size_t n;
     features_range(s->member[member].features, part, &first, &n);
-    return (double)n;
+    return n;
 }
 
-static double member_cost(const struct sweep *s, const struct piece *p)
+static double extract_cost(const struct sweep *s, const struct piece *p)
 {
-    return shard_cost(s, p->owner, p->part);
+    return extract_s * (double)shard_images(s, p->owner, p->part);
 }
 
-static double cell_cost(const struct sweep *s, const struct piece *p)
+static double bank_cost(const struct sweep *s, const struct piece *p)
 {
-    return shard_cost(s, s->cell[p->owner].test, p->part);
+    return bank_s * (double)shard_images(s, p->owner, p->part);
 }
 
-static double unit_cost(const struct sweep *s, const struct piece *p)
+static double gather_cost(const struct sweep *s, const struct piece *p)
 {
-    (void)s;
-    (void)p;
-    return 1;
+    return join_s * (double)s->member[p->owner].manifest->n_items;
+}
+
+static double train_cost(const struct sweep *s, const struct piece *p)
+{
+    const struct trainee *t = &s->trainee[p->owner];
+    return (double)(t->place->n_steps * t->place->options.batch) *
+           (t->metric == NO_HEAD ? ft_s : clip_s);
+}
+
+static double score_cost(const struct sweep *s, const struct piece *p)
+{
+    return score_s * (double)shard_images(s, s->cell[p->owner].test, p->part);
+}
+
+static double join_cost(const struct sweep *s, const struct piece *p)
+{
+    return join_s * (double)s->member[s->cell[p->owner].test].manifest->n_items;
 }
 
 static double row_cost(const struct sweep *s, const struct piece *p)
@@ -214,7 +261,58 @@ static double row_cost(const struct sweep *s, const struct piece *p)
     size_t n = 0;
     for (size_t i = 0; i < m->n_items; i++)
         n += m->item[i].class_id == p->part;
-    return (double)n;
+    return measure_s * (double)n;
+}
+
+/* ---- tools: none, the extractor, or the retriever of a bank with a head ---- */
+
+enum { NO_TOOL, EXTRACTOR, FIRST_RETRIEVER };
+
+static size_t no_tool(const struct sweep *s, const struct piece *p)
+{
+    (void)s;
+    (void)p;
+    return NO_TOOL;
+}
+
+static size_t extractor_tool(const struct sweep *s, const struct piece *p)
+{
+    (void)s;
+    (void)p;
+    return EXTRACTOR;
+}
+
+static size_t retriever_tool(const struct sweep *s, const struct piece *p)
+{
+    const struct cell *cell = &s->cell[p->owner];
+    size_t head = cell->trainee == NO_HEAD ? 0 : cell->trainee + 1;
+    return FIRST_RETRIEVER + cell->train * (s->n_trainees + 1) + head;
+}
+
+size_t stage_tools(const struct sweep *s)
+{
+    return FIRST_RETRIEVER + s->n_members * (s->n_trainees + 1);
+}
+
+double stage_load_s(size_t tool)
+{
+    return tool == NO_TOOL ? 0 : tool == EXTRACTOR ? 10 : 0.5;
+}
+
+/* ---- ranks that can share a piece ---- */
+
+static size_t alone(const struct sweep *s, const struct piece *p)
+{
+    (void)s;
+    (void)p;
+    return 1;
+}
+
+/* Each step's batch is divided; a head that was given has no steps. */
+static size_t by_batch(const struct sweep *s, const struct piece *p)
+{
+    const struct head_place *place = s->trainee[p->owner].place;
+    return place->is_given ? 1 : place->options.batch;
 }
 
 enum owner { MEMBER, TRAINEE, CELL };
@@ -226,16 +324,19 @@ static const struct stage {
     size_t (*parts)(const struct sweep *s, size_t owner);
     bool (*exists)(const struct sweep *s, const struct piece *p);
     double (*cost)(const struct sweep *s, const struct piece *p);
-    int (*work)(struct sweep *s, const struct piece *p);
-    bool is_collective;
+    size_t (*tool)(const struct sweep *s, const struct piece *p);
+    size_t (*most)(const struct sweep *s, const struct piece *p);
+    int (*work)(struct sweep *s, const struct piece *p, struct comm *gang);
 } stages[N_STAGES] = {
-    {"extract", "feature shards", MEMBER, feature_parts, has_features, member_cost, extract, false},
-    {"bank", "bank shards", MEMBER, bank_parts, has_bank, member_cost, build_bank, false},
-    {"gather", "banks", MEMBER, gather_parts, is_gathered, unit_cost, gather, true},
-    {"train", "heads", TRAINEE, train_parts, is_trained, unit_cost, train, true},
-    {"score", "score shards", CELL, score_parts, has_scores, cell_cost, score, false},
-    {"join", "cells", CELL, join_parts, is_joined, unit_cost, join, false},
-    {"measure", "rows", CELL, row_parts, has_row, row_cost, measure, false},
+    {"extract", "feature shards", MEMBER, feature_parts, has_features, extract_cost, extractor_tool,
+     alone, extract},
+    {"bank", "bank shards", MEMBER, bank_parts, has_bank, bank_cost, no_tool, alone, build_bank},
+    {"gather", "banks", MEMBER, gather_parts, is_gathered, gather_cost, no_tool, alone, gather},
+    {"train", "heads", TRAINEE, train_parts, is_trained, train_cost, no_tool, by_batch, train},
+    {"score", "score shards", CELL, score_parts, has_scores, score_cost, retriever_tool, alone,
+     score},
+    {"join", "cells", CELL, join_parts, is_joined, join_cost, no_tool, alone, join},
+    {"measure", "rows", CELL, row_parts, has_row, row_cost, no_tool, alone, measure},
 };
 
 const char *stage_name(size_t stage)
@@ -248,59 +349,41 @@ const char *stage_unit(size_t stage)
     return stages[stage].unit;
 }
 
-static int list_all(const struct sweep *s, const struct stage *stage, struct piece **out, size_t *n)
+size_t stage_owners(const struct sweep *s, size_t stage)
 {
-    int rc = ERR_OK;
     const size_t owners_of[] = {s->n_members, s->n_trainees, s->n_cells};
-    size_t owners = owners_of[stage->owner];
-    size_t total = 0;
-    *n = 0;
-    *out = NULL;
-    for (size_t i = 0; i < owners; i++)
-        total += stage->parts(s, i);
-    TRY(MEM_NEW(*out, total));
-    for (size_t i = 0; i < owners; i++)
-        for (size_t part = 0; part < stage->parts(s, i); part++) {
-            struct piece *p = &(*out)[(*n)++];
-            *p = (struct piece){.owner = i, .part = part};
-            p->cost = stage->cost(s, p);
-        }
-out:
-    return rc;
+    return owners_of[stages[stage].owner];
 }
 
-int stage_pieces(struct sweep *s, size_t stage, struct piece **out, size_t *n)
+size_t stage_parts(const struct sweep *s, size_t stage, size_t owner)
 {
-    int rc = ERR_OK;
-    uint8_t *exists = NULL;
-    size_t all = 0;
-    TRY(list_all(s, &stages[stage], out, &all));
-    TRY(MEM_NEW(exists, all));
-    for (size_t i = 0; comm_rank(s->comm) == 0 && i < all; i++)
-        exists[i] = stages[stage].exists(s, &(*out)[i]);
-    TRY(comm_bcast(s->comm, exists, all, 0));
-    *n = 0;
-    for (size_t i = 0; i < all; i++)
-        if (!exists[i])
-            (*out)[(*n)++] = (*out)[i];
-out:
-    MEM_FREE(exists);
-    return rc;
+    return stages[stage].parts(s, owner);
 }
 
-bool stage_is_collective(size_t stage)
+bool stage_exists(const struct sweep *s, const struct piece *p)
 {
-    return stages[stage].is_collective;
+    return stages[p->stage].exists(s, p);
 }
 
-int stage_together(struct sweep *s, size_t stage, const struct piece *piece)
+struct sched_item stage_item(const struct sweep *s, const struct piece *p)
 {
-    BUG_ON(!stages[stage].is_collective);
-    return stages[stage].work(s, piece);
+    const struct stage *stage = &stages[p->stage];
+    size_t most = stage->most(s, p);
+    return (struct sched_item){
+        .cost = (float)stage->cost(s, p),
+        .tool = (uint32_t)stage->tool(s, p),
+        .stage = (uint16_t)p->stage,
+        .most = (uint16_t)(most < UINT16_MAX ? most : UINT16_MAX),
+    };
 }
 
-int stage_work(struct sweep *s, size_t stage, const struct piece *piece)
+int stage_work(struct sweep *s, const struct piece *p, struct comm *gang)
 {
-    BUG_ON(stages[stage].is_collective);
-    return stages[stage].work(s, piece);
+    return stages[p->stage].work(s, p, gang);
+}
+
+void stage_drop(const struct sweep *s, const struct piece *p)
+{
+    if (stages[p->stage].work == score)
+        scores_drop_shard(s->cell[p->owner].place, p->part);
 }

@@ -6,6 +6,7 @@
 #include "features/features.h"
 #include "head/head.h"
 #include "scores/scores.h"
+#include "sweep/sched.h"
 #include "sweep/sweep.h"
 
 #include <stdbool.h>
@@ -17,7 +18,6 @@ struct member {
     struct manifest *manifest;
     struct features *features;
     struct bank_place *bank_place; /* NULL unless it is trained on */
-    struct bank *bank;             /* in memory once gathered or read */
     uint8_t wants_features, wants_bank;
 };
 
@@ -67,16 +67,18 @@ struct sweep {
     struct extractor *extractor;
     struct retriever *retriever;
     size_t retriever_of[2]; /* member and trainee */
+    struct bank *bank;      /* of one member at a time */
+    size_t bank_of;
 
     const char *status_dir;
     struct status *status;
 };
 
-/* One piece of work of a stage: of a member or a cell, and which part of it. */
+/* One piece of work: of a member, a trainee or a cell, and which part of it. */
 struct piece {
+    size_t stage;
     size_t owner;
     size_t part;
-    double cost;
 };
 
 /* Path of a row's artefact; free with MEM_FREE. */
@@ -96,15 +98,39 @@ enum { N_STAGES = 7 };
 const char *stage_name(size_t stage);
 const char *stage_unit(size_t stage);
 
-/* Pieces of a stage that are missing, agreed by all ranks. Collective. MEM_FREE(*out). */
-int stage_pieces(struct sweep *sweep, size_t stage, struct piece **out, size_t *n);
+/* Members, trainees or cells that a stage makes something for, and how many parts of one are wanted. */
+size_t stage_owners(const struct sweep *sweep, size_t stage);
+size_t stage_parts(const struct sweep *sweep, size_t stage, size_t owner);
 
-/* Is this a stage that all ranks do together? Its pieces are run by stage_together, in order. */
-bool stage_is_collective(size_t stage);
-int stage_together(struct sweep *sweep, size_t stage, const struct piece *piece);
+/* Is this piece's artefact there? */
+bool stage_exists(const struct sweep *sweep, const struct piece *piece);
 
-/* Run one piece of any other stage. Local. */
-int stage_work(struct sweep *sweep, size_t stage, const struct piece *piece);
+/* A piece as the scheduler sees it, and how many tools its pieces name. */
+struct sched_item stage_item(const struct sweep *sweep, const struct piece *piece);
+size_t stage_tools(const struct sweep *sweep);
+
+/* Seconds that a rank takes to load a tool, for planning. */
+double stage_load_s(size_t tool);
+
+/* Make a piece. Collective over gang, which has more than one rank only where stage_item allows it. */
+int stage_work(struct sweep *sweep, const struct piece *piece, struct comm *gang);
+
+/* A piece was made again after others had used it up: take it away. */
+void stage_drop(const struct sweep *sweep, const struct piece *piece);
+
+/* All pieces that are missing, as a graph. */
+struct sweep_graph {
+    struct sched_draft draft; /* draft.graph, once it is finished */
+    struct piece *piece;      /* [n_items] */
+    size_t cap_pieces;
+};
+
+/*
+ * Find what is missing, on rank 0, and what waits for what. Collective. A sweep without a
+ * communicator is taken to have nothing yet. Release with sweep_graph_release.
+ */
+int sweep_graph_new(struct sweep_graph *out, const struct sweep *sweep);
+void sweep_graph_release(struct sweep_graph *graph);
 
 /* The kernels of this rank. */
 int sweep_ops(struct sweep *sweep);
@@ -112,7 +138,7 @@ int sweep_ops(struct sweep *sweep);
 /* Status of a run, kept on rank 0 and written to DIR/status.json. Local, errors are logged only. */
 int status_new(struct status **out, const char *dir, const struct comm *comm);
 void status_free(struct status **status);
-void status_stage(struct status *status, size_t stage, size_t done, size_t total);
+void status_update(struct status *status, const struct sched *sched);
 void status_end(struct status *status, const char *state, const char *message);
 
 #endif /* SWEEP_SWEEP_INT_H */

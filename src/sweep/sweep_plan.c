@@ -390,6 +390,7 @@ void sweep_close(struct sweep **sweep)
         return;
     retriever_free(&s->retriever);
     extractor_free(&s->extractor);
+    bank_free(&s->bank);
     ops_close(&s->ops);
     for (size_t i = 0; i < s->n_cells; i++) {
         score_place_free(&s->cell[i].place);
@@ -398,7 +399,6 @@ void sweep_close(struct sweep **sweep)
     for (size_t i = 0; i < s->n_trainees; i++)
         head_place_free(&s->trainee[i].place);
     for (size_t i = 0; i < s->n_members; i++) {
-        bank_free(&s->member[i].bank);
         bank_place_free(&s->member[i].bank_place);
         features_free(&s->member[i].features);
         manifest_free(&s->member[i].manifest);
