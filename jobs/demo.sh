@@ -16,12 +16,10 @@ if [ ! -f demo/model.safetensors ]; then
     "$bin/mrad-weights" --seed 1 --out demo/model.safetensors \
         --shape image=224,patch=16,native_grid=7,width=192,layers=6,embed=128,text_width=128,text_layers=1,context=32,vocab=64
 fi
-for name in weave tiles cells grain; do
-    if [ ! -f "demo/data/$name/meta.json" ]; then
-        [ -d "demo/data/$name" ] || "$bin/mrad-synth" --out demo/data --seed 1 --size 224 --normal 8 --anomalous 8 >&2
-        "$bin/mrad" index layout:mvtec "demo/data/$name" >&2
-    fi
-done
+if [ ! -f demo/data/scans/meta.json ]; then # written last
+    echo "demo: drawing the pictures" >&2
+    "$bin/mrad-synth" --out demo/data --part benchmark --seed 1 --size 224 --normal 12 --anomalous 12 >&2
+fi
 
 if [ "$(id -u)" = 0 ]; then # Open MPI wants to hear twice that root is meant
     export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1

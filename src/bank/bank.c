@@ -2,6 +2,7 @@
 #include "bank/bank.h"
 
 #include "bank/bank_int.h"
+#include "bank/bank_reduce_int.h"
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/path.h"
@@ -37,7 +38,8 @@ out:
     return rc;
 }
 
-int bank_plan(struct bank_place **out, const struct config *config, const struct features *features)
+static int plan_full(struct bank_place **out, const struct config *config,
+                     const struct features *features)
 {
     int rc = ERR_OK;
     struct bank_place *p = NULL;
@@ -66,10 +68,60 @@ out:
     return rc;
 }
 
+/* The place of a reduction of a full bank, which it then owns. */
+static int plan_reduced(struct bank_place **out, const struct config *config,
+                        struct bank_place **full)
+{
+    int rc = ERR_OK;
+    struct bank_place *p = NULL;
+    struct hasher *h = NULL;
+    TRY(MEM_NEW(p, 1));
+    p->features = (*full)->features;
+    p->pools = (*full)->pools;
+    p->reduction = (struct bank_reduction){.method = config->reduce,
+                                           .entries = config->reduce_entries,
+                                           .image_entries = config->reduce_image_entries,
+                                           .seed = config->reduce_seed};
+    TRY(str_dup(&p->dir, (*full)->dir));
+    TRY(str_dup(&p->options, (*full)->options));
+    TRY(config_stage_text(&p->reduction_text, config, IN_REDUCTION));
+    TRY(hasher_new(&h));
+    hasher_add_text(h, "reduced");
+    hasher_add_text(h, (*full)->key);
+    hasher_add_text(h, p->reduction_text);
+    hash_hex(p->key, hasher_finish(&h));
+    p->full = *full;
+    *full = NULL;
+out:
+    if (rc)
+        bank_place_free(&p);
+    *out = p;
+    return rc;
+}
+
+int bank_plan(struct bank_place **out, const struct config *config, const struct features *features)
+{
+    int rc = ERR_OK;
+    struct bank_place *full = NULL;
+    *out = NULL;
+    TRY(plan_full(&full, config, features));
+    if (config->reduce != REDUCE_FULL) {
+        TRY(plan_reduced(out, config, &full));
+    } else {
+        *out = full;
+        full = NULL;
+    }
+out:
+    bank_place_free(&full);
+    return rc;
+}
+
 void bank_place_free(struct bank_place **place)
 {
     if (!*place)
         return;
+    bank_place_free(&(*place)->full);
+    MEM_FREE((*place)->reduction_text);
     MEM_FREE((*place)->dir);
     MEM_FREE((*place)->options);
     MEM_FREE((*place)->file);
@@ -83,6 +135,8 @@ int bank_shard_path(char **out, const struct bank_place *place, size_t shard)
 
 int bank_path(char **out, const struct bank_place *place)
 {
+    if (place->full)
+        return str_make(out, "%s/reduced-%s.h5", place->dir, place->key);
     return place->file ? str_dup(out, place->file) : str_make(out, "%s/bank.h5", place->dir);
 }
 
@@ -95,9 +149,16 @@ static bool is_readable(const char *path, const struct bank_place *place, int64_
     return is_good;
 }
 
+/* The place whose shards are gathered. */
+static const struct bank_place *full_place(const struct bank_place *place)
+{
+    return place->full ? place->full : place;
+}
+
 bool bank_has_shard(const struct bank_place *place, size_t shard)
 {
     char *path = NULL;
+    place = full_place(place);
     bool has =
         bank_shard_path(&path, place, shard) == ERR_OK && is_readable(path, place, (int64_t)shard);
     MEM_FREE(path);
@@ -110,6 +171,12 @@ bool bank_is_whole(const struct bank_place *place)
     bool has = bank_path(&path, place) == ERR_OK && is_readable(path, place, -1);
     MEM_FREE(path);
     return has;
+}
+
+bool bank_needs_shards(const struct bank_place *place)
+{
+    const struct bank_place *full = full_place(place);
+    return !full->file && !bank_is_whole(place) && !bank_is_whole(full);
 }
 
 /* Copies entries that fit; the room was sized for the worst case. */
@@ -185,6 +252,7 @@ int bank_build_shard(const struct bank_place *place, size_t shard, struct ops *o
     struct bank *b = NULL;
     struct bench w = {0};
     char *path = NULL;
+    place = full_place(place);
     TRY(feature_shard_open(&s, f, shard));
     TRY(bank_new(&b, f->model.shape.embed, width, s.n, 2 * s.n));
     b->n_image = b->n_pixel = 0;
@@ -365,17 +433,13 @@ out:
     return rc;
 }
 
-int bank_gather(struct bank **out, const struct bank_place *place, struct comm *comm,
-                const struct gather_method *method)
+static int gather_full(struct bank **out, const struct bank_place *place, struct comm *comm,
+                       const struct gather_method *method)
 {
     int rc = ERR_OK;
     size_t n = place->features->n_shards;
     struct bank **part = NULL;
     *out = NULL;
-    if (place->file) { /* nothing to gather, and nothing to write */
-        TRY_ALL(comm, bank_open(out, place));
-        goto out;
-    }
     TRY(MEM_NEW(part, n));
     TRY(gather_parts(out, place, part, comm, method));
     TRY_ALL(comm, keep_whole(*out, place, comm));
@@ -383,6 +447,80 @@ out:
     for (size_t s = 0; part && s < n; s++)
         bank_free(&part[s]);
     MEM_FREE(part);
+    if (rc)
+        bank_free(out);
+    return rc;
+}
+
+/* On rank 0: the reduction of a full bank, and its file. */
+static int keep_reduced(struct bank **out, const struct bank *full, const struct bank_place *place,
+                        struct ops *ops, struct comm *comm)
+{
+    int rc = ERR_OK;
+    char *path = NULL;
+    if (comm_rank(comm) != 0)
+        return ERR_OK;
+    TRY(bank_reduce(out, full, &place->reduction, ops));
+    TRY(bank_path(&path, place));
+    TRY(bank_write(*out, path, place, -1));
+out:
+    MEM_FREE(path);
+    return rc;
+}
+
+/* Every rank gets the bank of rank 0. */
+static int send_bank(struct bank **bank, const struct bank_place *place, struct comm *comm)
+{
+    int rc = ERR_OK;
+    const struct clip_shape *shape = &place->features->model.shape;
+    struct array array[N_ARRAYS];
+    size_t n[2] = {0, 0};
+    if (*bank) {
+        n[0] = (*bank)->n_image;
+        n[1] = (*bank)->n_pixel;
+    }
+    TRY(comm_bcast(comm, n, sizeof n, 0));
+    if (comm_rank(comm) != 0)
+        rc = bank_new(bank, shape->embed, shape->width, n[0], n[1]);
+    TRY_ALL(comm, rc);
+    list_arrays(array, *bank);
+    for (size_t i = 0; i < N_ARRAYS; i++)
+        TRY(comm_bcast(comm, array[i].data, n[array[i].is_pixel] * array[i].row_bytes, 0));
+out:
+    return rc;
+}
+
+static int gather_reduced(struct bank **out, const struct bank_place *place, struct ops *ops,
+                          struct comm *comm, const struct gather_method *method)
+{
+    int rc = ERR_OK;
+    struct bank *full = NULL;
+    uint8_t is_one_file = comm_rank(comm) == 0 && !bank_needs_shards(place->full);
+    TRY(comm_bcast(comm, &is_one_file, 1, 0));
+    if (!is_one_file)
+        TRY(gather_full(&full, place->full, comm, method));
+    if (is_one_file && comm_rank(comm) == 0)
+        rc = bank_open(&full, place->full);
+    TRY_ALL(comm, rc);
+    TRY_ALL(comm, keep_reduced(out, full, place, ops, comm));
+    TRY(send_bank(out, place, comm));
+out:
+    bank_free(&full);
+    return rc;
+}
+
+int bank_gather(struct bank **out, const struct bank_place *place, struct ops *ops,
+                struct comm *comm, const struct gather_method *method)
+{
+    int rc = ERR_OK;
+    *out = NULL;
+    if (place->full)
+        TRY(gather_reduced(out, place, ops, comm, method));
+    else if (place->file) /* nothing to gather, and nothing to write */
+        TRY_ALL(comm, bank_open(out, place));
+    else
+        TRY(gather_full(out, place, comm, method));
+out:
     if (rc)
         bank_free(out);
     return rc;

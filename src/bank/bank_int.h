@@ -16,13 +16,14 @@ int bank_new(struct bank **out, size_t embed, size_t width, size_t n_image, size
 /* What a file says about where its bank came from. */
 struct bank_origin {
     const char *key, *features, *weights, *options, *dataset;
+    const char *reduction, *full; /* of a reduced bank: how, and the key of the full one; or NULL */
 };
 
 /* Write a bank or a part of one; shard < 0 for the whole. */
 int bank_write_of(const struct bank *bank, const char *path, const struct bank_origin *origin,
                   int64_t shard);
 
-/* The same with the origin of a place. */
+/* The same with the origin of a place; a reduced bank keeps what the full one's file says of its own. */
 int bank_write(const struct bank *bank, const char *path, const struct bank_place *place,
                int64_t shard);
 

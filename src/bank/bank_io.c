@@ -70,6 +70,10 @@ int bank_write_of(const struct bank *b, const char *path, const struct bank_orig
     TRY(h5_put_text(f, "/", "options", origin->options));
     TRY(h5_put_text(f, "/", "dataset", origin->dataset));
     TRY(h5_put_i64(f, "/", "shard", shard));
+    if (origin->reduction) {
+        TRY(h5_put_text(f, "/", "reduction", origin->reduction));
+        TRY(h5_put_text(f, "/", "full", origin->full));
+    }
     TRY(write_array(f, "image_keys", DTYPE_F32, b->image_keys, image,
                     "class tokens, unit rows, in item order"));
     TRY(write_array(f, "image_labels", DTYPE_U8, b->image_labels, image_list,
@@ -88,15 +92,55 @@ out:
     return rc;
 }
 
+/* A bank that was reduced from a given file is of that file's making. */
+static int write_from_file(const struct bank *b, const char *path, struct bank_origin *origin,
+                           const char *file)
+{
+    int rc = ERR_OK;
+    struct h5 *f = NULL;
+    static const char *const name[] = {"features", "weights", "options", "dataset"};
+    const char **const to[] = {&origin->features, &origin->weights, &origin->options,
+                               &origin->dataset};
+    char *text[4] = {NULL};
+    TRY(h5_open_schema(&f, file, BANK_SCHEMA, BANK_VERSION));
+    for (size_t i = 0; i < 4; i++) {
+        TRY(h5_get_text(f, "/", name[i], &text[i]));
+        *to[i] = text[i];
+    }
+    TRY(bank_write_of(b, path, origin, -1));
+out:
+    h5_close(&f);
+    for (size_t i = 0; i < 4; i++)
+        MEM_FREE(text[i]);
+    return rc;
+}
+
 int bank_write(const struct bank *b, const char *path, const struct bank_place *place,
                int64_t shard)
 {
-    const struct bank_origin origin = {.key = place->key,
-                                       .features = place->features->key,
-                                       .weights = place->features->model.hash,
-                                       .options = place->options,
-                                       .dataset = place->features->manifest->name};
+    struct bank_origin origin = {.key = place->key,
+                                 .features = place->features->key,
+                                 .weights = place->features->model.hash,
+                                 .options = place->options,
+                                 .dataset = place->features->manifest->name,
+                                 .reduction = place->reduction_text,
+                                 .full = place->full ? place->full->key : NULL};
+    if (place->full && place->full->file)
+        return write_from_file(b, path, &origin, place->full->file);
     return bank_write_of(b, path, &origin, shard);
+}
+
+int bank_reduction_of(char **out, const char *path)
+{
+    int rc = ERR_OK;
+    struct h5 *f = NULL;
+    *out = NULL;
+    TRY(h5_open_schema(&f, path, BANK_SCHEMA, BANK_VERSION));
+    if (h5_has(f, "/", "reduction"))
+        TRY(h5_get_text(f, "/", "reduction", out));
+out:
+    h5_close(&f);
+    return rc;
 }
 
 static int read_keys(struct h5 *f, const char *name, size_t *n, size_t *dim)

@@ -11,6 +11,7 @@
 enum option_kind {
     OPT_KEY,     /* stands for a configuration key */
     OPT_DATASET, /* NAME=ROOT */
+    OPT_REDUCE,  /* METHOD or METHOD:N, for bank.reduce and bank.entries */
     OPT_SET,     /* key=value as it is */
     OPT_TEXT,    /* goes to the member at offset */
     OPT_COUNT,   /* a whole number of at least 1, to the long at offset */
@@ -53,6 +54,8 @@ static const struct option {
      "data set that is scored"},
     {"--dump", "FILE", OPT_TEXT, NULL, offsetof(struct args, dump), " eval ",
      "write y_cls, score, map and mask of every item (HDF5)"},
+    {"--reduce", "METHOD:N", OPT_REDUCE, NULL, 0, " bank ",
+     "keep N pixel entries: kmeans, random or farthest"},
     {"--info", "FILE", OPT_TEXT, NULL, offsetof(struct args, info), " bank ",
      "describe a bank file and do nothing else"},
     {"--out", "PATH", OPT_TEXT, NULL, offsetof(struct args, out),
@@ -124,6 +127,20 @@ out:
     return rc;
 }
 
+static int add_reduction(struct args *a, const char *value)
+{
+    int rc = ERR_OK;
+    char *method = NULL;
+    const char *colon = strchr(value, ':');
+    TRY(str_make(&method, "%.*s", (int)(colon ? (size_t)(colon - value) : strlen(value)), value));
+    TRY(add_set(a, "bank.reduce", method));
+    if (colon)
+        TRY(add_set(a, "bank.entries", colon + 1));
+out:
+    MEM_FREE(method);
+    return rc;
+}
+
 static int apply(struct args *a, const struct option *o, const char *value)
 {
     int rc = ERR_OK;
@@ -134,6 +151,8 @@ static int apply(struct args *a, const struct option *o, const char *value)
         return add_set(a, o->key, value);
     case OPT_SET:
         return add_set(a, NULL, value);
+    case OPT_REDUCE:
+        return add_reduction(a, value);
     case OPT_DATASET:
         return add_dataset(a, value);
     case OPT_TEXT:

@@ -54,24 +54,31 @@ static int describe_bank(const struct args *a)
     int rc = ERR_OK;
     struct bank *b = NULL;
     char *text = NULL;
+    char *reduction = NULL;
     size_t image;
     size_t pixel;
     TRY(bank_load(&b, a->info));
+    TRY(bank_reduction_of(&reduction, a->info));
     image = bank_anomalous(b->image_labels, b->n_image);
     pixel = bank_anomalous(b->pixel_labels, b->n_pixel);
     if (a->json)
-        TRY(str_make(&text,
-                     "{\"image_keys\": %zu, \"image_anomalous\": %zu, \"embed\": %zu, "
-                     "\"pixel_keys\": %zu, \"pixel_anomalous\": %zu, \"width\": %zu}\n",
-                     b->n_image, image, b->embed, b->n_pixel, pixel, b->width));
+        TRY(str_make(
+            &text,
+            "{\"image_keys\": %zu, \"image_anomalous\": %zu, \"embed\": %zu, "
+            "\"pixel_keys\": %zu, \"pixel_anomalous\": %zu, \"width\": %zu, \"reduction\": %s}\n",
+            b->n_image, image, b->embed, b->n_pixel, pixel, b->width,
+            reduction ? reduction : "null"));
     else
         TRY(str_make(&text,
                      "image keys: %zu of %zu columns, %zu anomalous\n"
-                     "pixel keys: %zu of %zu columns, %zu anomalous\n",
-                     b->n_image, b->embed, image, b->n_pixel, b->width, pixel));
+                     "pixel keys: %zu of %zu columns, %zu anomalous\n"
+                     "reduction: %s\n",
+                     b->n_image, b->embed, image, b->n_pixel, b->width, pixel,
+                     reduction ? reduction : "none"));
     TRY(cmd_print(a, text));
 out:
     bank_free(&b);
+    MEM_FREE(reduction);
     MEM_FREE(text);
     return rc;
 }

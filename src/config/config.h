@@ -13,6 +13,8 @@
 #include <stddef.h>
 
 enum dtype_choice { FEATURES_F32, FEATURES_F16, FEATURES_BF16 };
+enum reduce { REDUCE_FULL, REDUCE_KMEANS, REDUCE_RANDOM, REDUCE_FARTHEST };
+enum retrieve_by { RETRIEVE_MASS, RETRIEVE_NEAREST };
 enum fusion { FUSION_WEIGHTED, FUSION_SUM };
 enum schedule { SCHEDULE_COSINE, SCHEDULE_CONSTANT };
 enum class_loss { CLASS_LOSS_CE, CLASS_LOSS_BCE };
@@ -43,7 +45,10 @@ struct config {
     size_t shard_items;
     int dtype; /* enum dtype_choice */
     bool neighbour_pool;
+    int reduce; /* enum reduce */
+    size_t reduce_entries, reduce_image_entries, reduce_seed;
     double tau;
+    int retrieve_by; /* enum retrieve_by */
     double top;
     double k;
     int fusion; /* enum fusion */
@@ -101,6 +106,7 @@ enum stage_flag {
     IN_METRICS = 8,
     IN_HEAD = 16,
     IN_PROMPTS = 32,
+    IN_REDUCTION = 64, /* of a bank, whose shards and whole do not depend on it */
 };
 
 /*

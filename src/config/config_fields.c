@@ -6,6 +6,8 @@
 
 static const char *const presets[] = {"released", "paper", NULL};
 static const char *const dtypes[] = {"f32", "f16", "bf16", NULL};
+static const char *const reductions[] = {"full", "kmeans", "random", "farthest", NULL};
+static const char *const retrievals[] = {"mass", "nearest", NULL};
 static const char *const fusions[] = {"weighted", "sum", NULL};
 static const char *const schedules[] = {"cosine", "constant", NULL};
 static const char *const class_losses[] = {"ce", "bce", NULL};
@@ -38,11 +40,21 @@ const struct field config_fields[] = {
 
     {"bank.neighbour_pool", KIND_BOOL, AT(neighbour_pool), "true", 0, 0, NULL, IN_BANK | IN_SCORES,
      "average patches with their neighbours (1x1, 3x3, 5x5) in bank and queries"},
+    {"bank.reduce", KIND_CHOICE, AT(reduce), "\"full\"", 0, 0, reductions, IN_REDUCTION,
+     "entries that are kept: all, k-means centroids, a random draw, or farthest points by cosine"},
+    {"bank.entries", KIND_SIZE, AT(reduce_entries), "100", 2, 1e9, NULL, IN_REDUCTION,
+     "pixel-level entries of a reduced bank, shared between the labels in proportion"},
+    {"bank.image_entries", KIND_SIZE, AT(reduce_image_entries), "0", 0, 1e9, NULL, IN_REDUCTION,
+     "image-level entries of a reduced bank; 0: all"},
+    {"bank.seed", KIND_SIZE, AT(reduce_seed), "111", 0, 0x1p53, NULL, IN_REDUCTION,
+     "seed of the reduction"},
     {"bank.gather", KIND_CHOICE, AT(gather), "\"mpi\"", 0, 0, config_gathers, 0,
      "how bank shards reach all ranks"},
 
     {"retrieval.tau", KIND_REAL, AT(tau), "1.0", 1e-4, 1e4, NULL, IN_SCORES,
      "temperature of the retrieval softmax"},
+    {"retrieval.by", KIND_CHOICE, AT(retrieve_by), "\"mass\"", 0, 0, retrievals, IN_SCORES,
+     "softmax over all entries (mass), or over the nearest entry of each label"},
     {"score.top", KIND_REAL, AT(top), "0.01", 1e-9, 1, NULL, IN_SCORES,
      "share of the map's pixels whose mean is the pixel part of the image score"},
     {"score.k", KIND_REAL, AT(k), "0.7", 0, 1, NULL, IN_SCORES,

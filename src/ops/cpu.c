@@ -80,6 +80,7 @@ const struct ops_table ops_cpu = {
     .pool = cpu_pool,
     .unit = cpu_unit,
     .mass = cpu_mass,
+    .nearest = cpu_nearest,
     .upsample = cpu_upsample,
     .smooth = cpu_smooth,
     .product = cpu_product,

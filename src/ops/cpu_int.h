@@ -74,6 +74,8 @@ int cpu_attend(void *state, const struct attention *a);
 int cpu_attend_grad(void *state, const struct attention *a, const struct attention_grad *g);
 int cpu_mass(void *state, float *sim, size_t n_rows, size_t n, const float *anomalous, float tau,
              float *mass);
+int cpu_nearest(void *state, float *sim, size_t n_rows, size_t n, const float *anomalous, float tau,
+                float *mass);
 
 int cpu_layer_norm(void *state, const float *x, const float *weight, const float *bias,
                    size_t n_rows, size_t dim, float *y);

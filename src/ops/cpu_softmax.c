@@ -1,5 +1,5 @@
 /*
- * cpu_softmax.c - attention in blocks of query rows, and retrieval mass.
+ * cpu_softmax.c - attention in blocks of query rows, and what retrieval reads off similarities.
  *
  * A block's scores stay in the cache; the division by the softmax sum is applied to the short output
  * rows instead of the long score rows. Every row is computed by one thread in one order, so results do
@@ -98,6 +98,36 @@ int cpu_mass(void *state, float *sim, size_t n_rows, size_t n, const float *anom
     for (size_t r = 0; r < n_rows; r++) {
         float sum = cpu_exponentiate(sim + r * n, n, scale);
         mass[r] = weighted_sum(sim + r * n, anomalous, n) / sum;
+    }
+    return ERR_OK;
+}
+
+/* Largest similarity of each label, -inf where a label has no key. */
+CPU_CLONES static void find_nearest(const float *sim, const float *anomalous, size_t n,
+                                    float top[2])
+{
+    float normal = -HUGE_VALF;
+    float other = -HUGE_VALF;
+#pragma omp simd reduction(max : normal, other)
+    for (size_t i = 0; i < n; i++) {
+        float as_normal = anomalous[i] != 0 ? -HUGE_VALF : sim[i];
+        float as_other = anomalous[i] != 0 ? sim[i] : -HUGE_VALF;
+        normal = as_normal > normal ? as_normal : normal;
+        other = as_other > other ? as_other : other;
+    }
+    top[0] = normal;
+    top[1] = other;
+}
+
+int cpu_nearest(void *state, float *sim, size_t n_rows, size_t n, const float *anomalous, float tau,
+                float *mass)
+{
+    const struct cpu_state *s = state;
+#pragma omp parallel for num_threads(s->threads)
+    for (size_t r = 0; r < n_rows; r++) {
+        float top[2];
+        find_nearest(sim + r * n, anomalous, n, top);
+        mass[r] = (float)(1 / (1 + exp(((double)top[0] - (double)top[1]) / (double)tau)));
     }
     return ERR_OK;
 }

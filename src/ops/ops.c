@@ -173,25 +173,48 @@ int ops_unit(struct ops *ops, real *x, size_t n_rows, size_t dim)
     return ops->table->unit(ops->state, x, n_rows, dim);
 }
 
+/* The arguments of a retrieval. */
+struct retrieval {
+    struct linear *keys;
+    const real *query, *anomalous;
+    size_t n_rows;
+    real tau;
+    real *mass;
+};
+
 /* Blocks of rows keep the similarities under 64 MiB however large the bank is. */
-int ops_retrieve(struct ops *ops, struct linear *keys, const real *query, size_t n_rows,
-                 const real *anomalous, real tau, real *mass)
+static int retrieve(struct ops *ops, const struct retrieval *r, ops_mass_fn *read)
 {
     int rc = ERR_OK;
     real *sim = NULL;
-    size_t block = ((size_t)1 << 24) / keys->n_out;
+    size_t n_keys = r->keys->n_out;
+    size_t block = ((size_t)1 << 24) / n_keys;
     block = block < 16 ? 16 : block;
-    block = block > n_rows ? n_rows : block;
-    BUG_ON(!(tau > 0));
-    TRY(ops_alloc(ops, &sim, block * keys->n_out));
-    for (size_t at = 0; at < n_rows; at += block) {
-        size_t n = n_rows - at < block ? n_rows - at : block;
-        TRY(linear_run(ops, keys, query + at * keys->n_in, n, sim));
-        TRY(ops->table->mass(ops->state, sim, n, keys->n_out, anomalous, tau, mass + at));
+    block = block > r->n_rows ? r->n_rows : block;
+    BUG_ON(!(r->tau > 0));
+    TRY(ops_alloc(ops, &sim, block * n_keys));
+    for (size_t at = 0; at < r->n_rows; at += block) {
+        size_t n = r->n_rows - at < block ? r->n_rows - at : block;
+        TRY(linear_run(ops, r->keys, r->query + at * r->keys->n_in, n, sim));
+        TRY(read(ops->state, sim, n, n_keys, r->anomalous, r->tau, r->mass + at));
     }
 out:
     ops_drop(ops, &sim);
     return rc;
+}
+
+int ops_retrieve(struct ops *ops, struct linear *keys, const real *query, size_t n_rows,
+                 const real *anomalous, real tau, real *mass)
+{
+    const struct retrieval r = {keys, query, anomalous, n_rows, tau, mass};
+    return retrieve(ops, &r, ops->table->mass);
+}
+
+int ops_retrieve_nearest(struct ops *ops, struct linear *keys, const real *query, size_t n_rows,
+                         const real *anomalous, real tau, real *mass)
+{
+    const struct retrieval r = {keys, query, anomalous, n_rows, tau, mass};
+    return retrieve(ops, &r, ops->table->nearest);
 }
 
 int ops_upsample(struct ops *ops, const real *x, size_t n, size_t grid, size_t side, real *y)

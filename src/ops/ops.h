@@ -130,6 +130,14 @@ int ops_unit(struct ops *ops, real *x, size_t n_rows, size_t dim);
 int ops_retrieve(struct ops *ops, struct linear *keys, const real *query, size_t n_rows,
                  const real *anomalous, real tau, real *mass);
 
+/*
+ * The same with one entry of each label, the nearest: with s_n and s_a the largest q k of normal and of
+ * anomalous keys, mass = exp(s_a / tau) / (exp(s_n / tau) + exp(s_a / tau)); 0 where no key is
+ * anomalous, 1 where none is normal.
+ */
+int ops_retrieve_nearest(struct ops *ops, struct linear *keys, const real *query, size_t n_rows,
+                         const real *anomalous, real tau, real *mass);
+
 /* Bilinear upsampling (align_corners=False) of n maps [grid, grid] to [side, side]. */
 int ops_upsample(struct ops *ops, const real *x, size_t n, size_t grid, size_t side, real *y);
 

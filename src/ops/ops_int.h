@@ -16,6 +16,10 @@ struct linear {
     void *packed; /* the variant's own */
 };
 
+/* From similarities sim [n_rows, n] to mass [n_rows]. */
+typedef int ops_mass_fn(void *state, real *sim, size_t n_rows, size_t n, const real *anomalous,
+                        real tau, real *mass);
+
 struct ops_table {
     const char *name;
     const char *meaning;
@@ -45,9 +49,9 @@ struct ops_table {
     int (*attend_grad)(void *state, const struct attention *a, const struct attention_grad *g);
     int (*pool)(void *state, const real *x, size_t grid, size_t dim, real *y);
     int (*unit)(void *state, real *x, size_t n_rows, size_t dim);
-    /* sim [n_rows, n] is overwritten */
-    int (*mass)(void *state, real *sim, size_t n_rows, size_t n, const real *anomalous, real tau,
-                real *mass);
+    /* what is read off similarities [n_rows, n], which may be overwritten; see ops_retrieve and _nearest */
+    ops_mass_fn *mass;
+    ops_mass_fn *nearest;
     int (*upsample)(void *state, const real *x, size_t n, size_t grid, size_t side, real *y);
     int (*smooth)(void *state, real *x, size_t n, size_t side, const double *weight, size_t radius);
     int (*product)(void *state, const struct product *p);

@@ -214,6 +214,22 @@ out:
     return rc;
 }
 
+/* exp(-inf) and 1 / inf give 1 and 0 where a label has no key. */
+static int ref_nearest(void *state, real *sim, size_t n_rows, size_t n, const real *anomalous,
+                       real tau, real *mass)
+{
+    (void)state;
+    for (size_t r = 0; r < n_rows; r++) {
+        double top[2] = {-HUGE_VAL, -HUGE_VAL};
+        for (size_t k = 0; k < n; k++) {
+            double *of_label = &top[anomalous[k] != 0];
+            *of_label = fmax(*of_label, (double)sim[r * n + k]);
+        }
+        mass[r] = (real)(1 / (1 + exp((top[0] - top[1]) / (double)tau)));
+    }
+    return ERR_OK;
+}
+
 static int ref_upsample(void *state, const real *x, size_t n, size_t grid, size_t side, real *y)
 {
     (void)state;
@@ -308,6 +324,7 @@ const struct ops_table ops_ref = {
     .pool = ref_pool,
     .unit = ref_unit,
     .mass = ref_mass,
+    .nearest = ref_nearest,
     .upsample = ref_upsample,
     .smooth = ref_smooth,
     .product = ref_product,

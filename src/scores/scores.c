@@ -151,14 +151,17 @@ void retriever_free(struct retriever **retriever)
 
 /* Masses of n unit queries at one level; mapped [n, E] is room for the mapped queries. */
 static int search(struct retriever *r, const struct level *l, const float *query, size_t n,
-                  float *mapped, float tau, float *mass)
+                  float *mapped, const struct score_options *o, float *mass)
 {
     int rc = ERR_OK;
     if (l->query_map) {
         TRY(linear_run(r->ops, l->query_map, query, n, mapped));
         query = mapped;
     }
-    TRY(ops_retrieve(r->ops, l->keys, query, n, l->anomalous, tau, mass));
+    if (o->by == RETRIEVE_NEAREST)
+        TRY(ops_retrieve_nearest(r->ops, l->keys, query, n, l->anomalous, o->tau, mass));
+    else
+        TRY(ops_retrieve(r->ops, l->keys, query, n, l->anomalous, o->tau, mass));
 out:
     return rc;
 }
@@ -176,6 +179,7 @@ int scores_plan(struct score_place **out, const struct config *config,
     p->head = head;
     p->test = test;
     p->options = (struct score_options){.tau = (float)config->tau,
+                                        .by = config->retrieve_by,
                                         .top = config->top,
                                         .k = config->k,
                                         .is_sum = config->fusion == FUSION_SUM,
@@ -275,16 +279,19 @@ static int score_item(const struct score_place *p, struct feature_shard *s, size
     size_t side = p->test->image_size;
     float *mass = out->mass + row * out->n_patch;
     float *query = p->options.pools ? w->pooled : w->patch;
+    struct score_options of_patches = p->options;
     out->skipped[row] = s->skipped[row];
     if (s->skipped[row])
         return ERR_OK;
     TRY(feature_shard_read(s, row, w->cls, w->patch));
     TRY(ops_unit(r->ops, w->cls, 1, shape->embed));
-    TRY(search(r, &r->image, w->cls, 1, w->mapped, p->options.tau, &out->y_cls[row]));
+    TRY(search(r, &r->image, w->cls, 1, w->mapped, &p->options, &out->y_cls[row]));
     if (p->options.pools)
         TRY(ops_pool(r->ops, w->patch, grid, shape->width, w->pooled));
     TRY(ops_unit(r->ops, query, grid * grid, shape->width));
-    TRY(search(r, &r->pixel, query, grid * grid, w->mapped, p->options.tau, mass));
+    if (r->prompter)
+        of_patches.by = RETRIEVE_MASS; /* the prompts were trained on priors formed by mass */
+    TRY(search(r, &r->pixel, query, grid * grid, w->mapped, &of_patches, mass));
     if (r->prompter) {
         memcpy(w->retrieved, mass, grid * grid * sizeof *mass);
         TRY(prompter_map(r->prompter, r->prompts, query, w->retrieved, mass));

@@ -33,6 +33,7 @@ void retriever_free(struct retriever **retriever);
 /* Options of one cell, from the configuration. */
 struct score_options {
     float tau;
+    int by;       /* enum retrieve_by */
     double top;   /* share of pixels */
     double k;     /* weight of the image level */
     bool is_sum;  /* plain sum instead of the weighted one */
@@ -68,8 +69,10 @@ bool scores_has_shard(const struct score_place *place, size_t shard);
 
 /*
  * Score the items of one feature shard and write the part. Local. Eq.: patch mass and Y_cls are
- * softmax(q K^T / tau) V on unit, neighbour-pooled queries, through the head's maps if there is one; the map is the mass upsampled bilinearly
- * and smoothed; score = (1-k) mean of the top share of the map + k Y_cls.
+ * softmax(q K^T / tau) V on unit, neighbour-pooled queries, through the head's maps if there is one, over all
+ * entries or the nearest of each label (retrieval.by); the map is the mass upsampled bilinearly and smoothed;
+ * score = (1-k) mean of the top share of the map + k Y_cls. The regions that mrad-clip's priors are
+ * formed over are always found by the mass on all entries, as in training.
  */
 int scores_build_shard(const struct score_place *place, size_t shard, struct retriever *retriever);
 

@@ -54,7 +54,7 @@ static bool has_features(const struct sweep *s, const struct piece *p)
 
 static bool has_bank(const struct sweep *s, const struct piece *p)
 {
-    return bank_is_whole(s->member[p->owner].bank_place) ||
+    return !bank_needs_shards(s->member[p->owner].bank_place) ||
            bank_has_shard(s->member[p->owner].bank_place, p->part);
 }
 
@@ -113,12 +113,14 @@ static int gather(struct sweep *s, const struct piece *p, struct comm *gang)
     struct member *m = &s->member[p->owner];
     TRY(gather_find(&method, config_gathers[s->config->gather]));
     bank_free(&s->bank);
-    TRY(bank_gather(&s->bank, m->bank_place, gang, method));
+    TRY_ALL(gang, sweep_ops(s));
+    TRY(bank_gather(&s->bank, m->bank_place, s->ops, gang, method));
     s->bank_of = p->owner;
-    log_rank("gather", "%s: %zu image keys (%zu anomalous), %zu pixel keys (%zu anomalous)",
-             m->entry->name, s->bank->n_image,
-             bank_anomalous(s->bank->image_labels, s->bank->n_image), s->bank->n_pixel,
-             bank_anomalous(s->bank->pixel_labels, s->bank->n_pixel));
+    if (comm_rank(gang) == 0)
+        log_rank("gather", "%s: %zu image keys (%zu anomalous), %zu pixel keys (%zu anomalous)",
+                 m->entry->name, s->bank->n_image,
+                 bank_anomalous(s->bank->image_labels, s->bank->n_image), s->bank->n_pixel,
+                 bank_anomalous(s->bank->pixel_labels, s->bank->n_pixel));
 out:
     return rc;
 }
@@ -308,6 +310,14 @@ static size_t alone(const struct sweep *s, const struct piece *p)
     return 1;
 }
 
+/* Each rank reads some shards; more than a few readers gain nothing. */
+static size_t by_shards(const struct sweep *s, const struct piece *p)
+{
+    enum { MOST_READERS = 8 };
+    size_t n = s->member[p->owner].features->n_shards;
+    return n < 1 ? 1 : n < MOST_READERS ? n : MOST_READERS;
+}
+
 /* Each step's batch is divided; a head that was given has no steps. */
 static size_t by_batch(const struct sweep *s, const struct piece *p)
 {
@@ -331,7 +341,7 @@ static const struct stage {
     {"extract", "feature shards", MEMBER, feature_parts, has_features, extract_cost, extractor_tool,
      alone, extract},
     {"bank", "bank shards", MEMBER, bank_parts, has_bank, bank_cost, no_tool, alone, build_bank},
-    {"gather", "banks", MEMBER, gather_parts, is_gathered, gather_cost, no_tool, alone, gather},
+    {"gather", "banks", MEMBER, gather_parts, is_gathered, gather_cost, no_tool, by_shards, gather},
     {"train", "heads", TRAINEE, train_parts, is_trained, train_cost, no_tool, by_batch, train},
     {"score", "score shards", CELL, score_parts, has_scores, score_cost, retriever_tool, alone,
      score},

@@ -310,7 +310,7 @@ static void want_for_cell(struct sweep *s, struct cell *cell)
         want_head(s, cell->trainee);
 }
 
-/* On rank 0; the others learn it in share_wants. A whole bank needs no features. */
+/* On rank 0; the others learn it in share_wants. A bank that needs no shards needs no features. */
 static void find_wants(struct sweep *s)
 {
     for (size_t i = 0; i < s->n_cells; i++)
@@ -321,7 +321,7 @@ static void find_wants(struct sweep *s)
         struct member *m = &s->member[i];
         if (wants_banks(s))
             m->wants_bank = 1;
-        if (s->goal == SWEEP_FEATURES || (m->wants_bank && !bank_is_whole(m->bank_place)))
+        if (s->goal == SWEEP_FEATURES || (m->wants_bank && bank_needs_shards(m->bank_place)))
             m->wants_features = 1;
     }
 }

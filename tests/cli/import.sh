@@ -5,7 +5,7 @@ set -euo pipefail
 source "$MRAD_SOURCE/tests/support/cli.sh"
 
 make_world
-write_job "$dir/job.json" "weave cells" '"variants": ["mrad-ft"], "pairs": [["weave", "cells"]]'
+write_job "$dir/job.json" "fabric cells" '"variants": ["mrad-ft"], "pairs": [["fabric", "cells"]]'
 
 refused 2 'import: wanted what to import first: bank or head' import --out "$dir/x"
 refused 2 'export: wanted what to export first: bank or head' export heads "$dir/x" --out "$dir/x"
@@ -20,30 +20,30 @@ refused 1 "$dir/none" import bank "$dir/none" "$dir/none" --out "$dir/y"
 # out and in again: the same results, with nothing built or trained
 run 0 sweep "$dir/job.json" --json
 cp "$dir/out" "$dir/results"
-bank=$(find "$dir/store/bank/weave" -name bank.h5)
-head=$(find "$dir/store/head/mrad-ft/weave" -name head.h5)
-run 0 export bank "$bank" --out "$dir/weave"
-out_has "$dir/cache_patch_model_weave.pt"
-run 0 export head "$head" --out "$dir/weave.pth"
-run 0 import bank "$dir/cache_model_weave.pt" "$dir/cache_patch_model_weave.pt" --out "$dir/weave-bank.h5"
+bank=$(find "$dir/store/bank/fabric" -name bank.h5)
+head=$(find "$dir/store/head/mrad-ft/fabric" -name head.h5)
+run 0 export bank "$bank" --out "$dir/fabric"
+out_has "$dir/cache_patch_model_fabric.pt"
+run 0 export head "$head" --out "$dir/fabric.pth"
+run 0 import bank "$dir/cache_model_fabric.pt" "$dir/cache_patch_model_fabric.pt" --out "$dir/fabric-bank.h5"
 out_has "8 image keys (4 anomalous)"
-run 0 bank --info "$dir/weave-bank.h5"
+run 0 bank --info "$dir/fabric-bank.h5"
 out_has "image keys: 8 of 32 columns, 4 anomalous"
-run 0 import head "$dir/weave.pth" --bank "$dir/weave-bank.h5" --out "$dir/weave-head.h5"
+run 0 import head "$dir/fabric.pth" --bank "$dir/fabric-bank.h5" --out "$dir/fabric-head.h5"
 out_has "ft: patches 64 -> 32, images 32 -> 32"
-given=(--set "datasets.weave.bank=$dir/weave-bank.h5" --set "head.ft=$dir/weave-head.h5:/ft" --store "$dir/store2")
+given=(--set "datasets.fabric.bank=$dir/fabric-bank.h5" --set "head.ft=$dir/fabric-head.h5:/ft" --store "$dir/store2")
 run 0 plan "$dir/job.json" "${given[@]}"
-out_has "bank      weave  there"
-out_has "mrad-ft  weave, seed 111, 0 steps  to train"
+out_has "bank      fabric  there"
+out_has "mrad-ft  fabric, seed 111, 0 steps  to train"
 run 0 sweep "$dir/job.json" --json --out "$dir/given" "${given[@]}"
 cmp "$dir/out" "$dir/results" || fail "the imported bank and head give other results"
-[ ! -e "$dir/store2/features/weave" ] || fail "features of an imported bank's data set were made"
+[ ! -e "$dir/store2/features/fabric" ] || fail "features of an imported bank's data set were made"
 
 # a mix is refused with both hashes
 of=$(basename "$(dirname "$bank")")
-refused 1 "was made from bank" plan "$dir/job.json" --set "head.ft=$dir/weave-head.h5:/ft"
+refused 1 "was made from bank" plan "$dir/job.json" --set "head.ft=$dir/fabric-head.h5:/ft"
 err_has "but $of is in use"
-refused 1 "was made from bank $of, but" plan "$dir/job.json" --set "datasets.weave.bank=$dir/weave-bank.h5" --set "head.ft=$head:/ft"
+refused 1 "was made from bank $of, but" plan "$dir/job.json" --set "datasets.fabric.bank=$dir/fabric-bank.h5" --set "head.ft=$head:/ft"
 refused 1 "is mrad.bank, wanted mrad.head" plan "$dir/job.json" --set "head.ft=$bank:/ft"
 refused 2 "wanted FILE:/name" plan "$dir/job.json" --set "head.ft=$head"
 run 0 plan "$dir/job.json" --set "head.ft=$head:/ft"

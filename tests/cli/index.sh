@@ -4,8 +4,8 @@ set -euo pipefail
 source "$MRAD_SOURCE/tests/support/cli.sh"
 
 "$bin/mrad-synth" --out "$dir/world" --size 64 --normal 1 --anomalous 2 >/dev/null
-image=$dir/world/weave/plain/test/good/000.png
-mask=$(find "$dir/world/weave" -name '*_mask.png' | sort | head -n1)
+image=$dir/world/fabric/leather/test/good/000.png
+mask=$(find "$dir/world/fabric" -name '*_mask.png' | sort | head -n1)
 
 put() { # SOURCE FILES...: copies in $dir/raw
     local file

@@ -4,10 +4,10 @@ set -euo pipefail
 source "$MRAD_SOURCE/tests/support/cli.sh"
 
 make_world
-write_job "$dir/job.json" "weave cells"
+write_job "$dir/job.json" "fabric cells"
 echo 'this is no HDF5 and no JSON' >"$dir/text"
 
-refused 2 'model.weights: no weights given' extract --dataset "weave=$dir/world/weave"
+refused 2 'model.weights: no weights given' extract --dataset "fabric=$dir/world/fabric"
 refused 2 'model.weights: found "", wanted a text' plan "$dir/job.json" --set model.weights=
 refused 1 "cannot open $dir/none: No such file" plan "$dir/job.json" --weights "$dir/none"
 refused 1 "$dir/text: not a safetensors file" plan "$dir/job.json" --weights "$dir/text"
@@ -48,32 +48,32 @@ refused 2 'preset: found "relased", wanted one of "released", "paper"' sweep "$d
 refused 2 'run.kernels: found "gpu", wanted one of "auto", "cpu", "ref"' sweep "$dir/job.json" --kernels gpu
 
 # the data
-refused 1 "$dir/none/meta.json" sweep "$dir/job.json" --dataset "weave=$dir/none"
+refused 1 "$dir/none/meta.json" sweep "$dir/job.json" --dataset "fabric=$dir/none"
 mkdir "$dir/empty"
-refused 1 "$dir/empty/meta.json" plan "$dir/job.json" --dataset "weave=$dir/empty"
-cp -r "$dir/world/weave" "$dir/broken"
-rm "$dir/broken/twill/test/good/001.png"
-refused 1 "item 5: image is missing: $dir/broken/twill/test/good/001.png" plan "$dir/job.json" --dataset "weave=$dir/broken"
-cp "$dir/text" "$dir/broken/twill/test/good/001.png"
-run 1 sweep "$dir/job.json" --dataset "weave=$dir/broken"
-err_has "twill/test/good/001.png"
+refused 1 "$dir/empty/meta.json" plan "$dir/job.json" --dataset "fabric=$dir/empty"
+cp -r "$dir/world/fabric" "$dir/broken"
+rm "$dir/broken/weave/test/good/001.png"
+refused 1 "item 5: image is missing: $dir/broken/weave/test/good/001.png" plan "$dir/job.json" --dataset "fabric=$dir/broken"
+cp "$dir/text" "$dir/broken/weave/test/good/001.png"
+run 1 sweep "$dir/job.json" --dataset "fabric=$dir/broken"
+err_has "weave/test/good/001.png"
 out_is_empty
 run 0 status "$dir/run"
 out_has "failed, started"
-out_has "twill/test/good/001.png" # the reason
-run 0 sweep "$dir/job.json" --dataset "weave=$dir/broken" --on-bad-item skip --json
+out_has "weave/test/good/001.png" # the reason
+run 0 sweep "$dir/job.json" --dataset "fabric=$dir/broken" --on-bad-item skip --json
 check_py "a skipped image" "$dir/out" <<'PY'
 import sys
 from cli import *
 tree = load(sys.argv[1])
 skipped = [s for s in tree["skipped"] if "item" in s]
 assert len(skipped) == 1, skipped
-assert skipped[0]["dataset"] == "weave" and skipped[0]["item"] == 5
-assert skipped[0]["image"].endswith("twill/test/good/001.png") and skipped[0]["why"]
-assert [r["n_normal"] for r in tree["rows"] if (r["test"], r["class"]) == ("weave", "twill")] == [1]
+assert skipped[0]["dataset"] == "fabric" and skipped[0]["item"] == 5
+assert skipped[0]["image"].endswith("weave/test/good/001.png") and skipped[0]["why"]
+assert [r["n_normal"] for r in tree["rows"] if (r["test"], r["class"]) == ("fabric", "weave")] == [1]
 PY
-run 0 sweep "$dir/job.json" --dataset "weave=$dir/broken" --on-bad-item skip
-out_has "- weave, item 5 ("
+run 0 sweep "$dir/job.json" --dataset "fabric=$dir/broken" --on-bad-item skip
+out_has "- fabric, item 5 ("
 
 # artefacts that are none
 refused 1 "cannot open $dir/none: No such file" bank --info "$dir/none"

@@ -39,7 +39,7 @@ PY
     out_is_empty
     options=(--weights "$dir/model.safetensors" --image-size 56 --store "$dir/store")
     while IFS= read -r name; do
-        options+=(--dataset "$name=$dir/world/weave")
+        options+=(--dataset "$name=$dir/world/fabric")
     done <"$dir/job.names"
     if grep -q '"tokens"' "$job"; then # token ids of a model that is not here: a fixture's, and its sizes
         "$(dirname "$MRAD")/mrad-weights" --out "$dir/text.safetensors" --shape \

@@ -11,39 +11,39 @@ cells_are() { # WANTED: "train>test" in the order of the plan
     [ "$got" = "$1" ] || fail "$last: the cells are $got, wanted $1"
 }
 
-write_job "$dir/all.json" "weave tiles cells"
+write_job "$dir/all.json" "fabric parts cells"
 run 0 plan "$dir/all.json"
-cells_are "weave>tiles weave>cells tiles>weave tiles>cells cells>weave cells>tiles"
-run 0 plan "$dir/all.json" --set 'pairs=[["cells", "weave"], ["cells", "cells"]]'
-cells_are "cells>weave cells>cells"
-out_lacks "features  tiles"
-run 0 plan "$dir/all.json" --set 'pairs=[["cells", "weave"]]' --set 'seeds=[7, 8]'
-cells_are "cells>weave cells>weave"
+cells_are "fabric>parts fabric>cells parts>fabric parts>cells cells>fabric cells>parts"
+run 0 plan "$dir/all.json" --set 'pairs=[["cells", "fabric"], ["cells", "cells"]]'
+cells_are "cells>fabric cells>cells"
+out_lacks "features  parts"
+run 0 plan "$dir/all.json" --set 'pairs=[["cells", "fabric"]]' --set 'seeds=[7, 8]'
+cells_are "cells>fabric cells>fabric"
 
 # the published protocol: train on visa, for visa on mvtec, whatever the case and the order
 options=()
-for set in MVTec grain ViSA; do
-    options+=(--dataset "$set=$dir/world/weave")
+for set in MVTec scans ViSA; do
+    options+=(--dataset "$set=$dir/world/fabric")
 done
 run 0 plan "$dir/all.json" --set 'datasets={}' "${options[@]}" --set pairs=protocol
-cells_are "ViSA>MVTec ViSA>grain MVTec>ViSA"
+cells_are "ViSA>MVTec ViSA>scans MVTec>ViSA"
 
-write_job "$dir/job.json" "weave cells" '"preset": "released", "pairs": [["weave", "cells"]]'
+write_job "$dir/job.json" "fabric cells" '"preset": "released", "pairs": [["fabric", "cells"]]'
 refused 2 '"datasets" has no visa' plan "$dir/job.json" --set pairs=protocol
-refused 2 '"datasets" has no mvtec' plan "$dir/job.json" --set pairs=protocol --dataset "visa=$dir/world/weave"
-refused 2 'no data set "cels", did you mean "cells"?' plan "$dir/job.json" --set 'pairs=[["weave", "cels"]]'
+refused 2 '"datasets" has no mvtec' plan "$dir/job.json" --set pairs=protocol --dataset "visa=$dir/world/fabric"
+refused 2 'no data set "cels", did you mean "cells"?' plan "$dir/job.json" --set 'pairs=[["fabric", "cels"]]'
 refused 2 'no data set "xyzzyplugh" among the 2' plan "$dir/job.json" --set 'pairs=[["xyzzyplugh", "cells"]]'
-refused 2 'no data set "weav", did you mean "weave"?' eval "$dir/job.json" --train weav --test cells
-refused 2 'weave -> cells is listed twice' plan "$dir/job.json" --set 'pairs=[["weave","cells"],["weave","cells"]]'
-refused 2 'weave -> cells is listed twice' plan "$dir/job.json" --set 'seeds=[5, 5]'
-refused 2 'weave -> cells is listed twice' plan "$dir/job.json" --set 'variants=["mrad-tf", "mrad-tf"]'
-refused 2 'wanted ["train", "test"]' plan "$dir/job.json" --set 'pairs=[["weave"]]'
+refused 2 'no data set "fabri", did you mean "fabric"?' eval "$dir/job.json" --train fabri --test cells
+refused 2 'fabric -> cells is listed twice' plan "$dir/job.json" --set 'pairs=[["fabric","cells"],["fabric","cells"]]'
+refused 2 'fabric -> cells is listed twice' plan "$dir/job.json" --set 'seeds=[5, 5]'
+refused 2 'fabric -> cells is listed twice' plan "$dir/job.json" --set 'variants=["mrad-tf", "mrad-tf"]'
+refused 2 'wanted ["train", "test"]' plan "$dir/job.json" --set 'pairs=[["fabric"]]'
 refused 2 'wanted "protocol", "all" or a list of pairs' plan "$dir/job.json" --set pairs=some
 refused 2 'a list of pairs that is not empty' plan "$dir/job.json" --set 'pairs=[]'
-run 0 plan "$dir/job.json" --set 'datasets={}' --dataset "weave=$dir/world/weave" --set 'pairs=[["weave", "weave"]]'
-refused 2 '1 data sets give no pair' plan "$dir/job.json" --set 'datasets={}' --dataset "weave=$dir/world/weave" --set pairs=all
+run 0 plan "$dir/job.json" --set 'datasets={}' --dataset "fabric=$dir/world/fabric" --set 'pairs=[["fabric", "fabric"]]'
+refused 2 '1 data sets give no pair' plan "$dir/job.json" --set 'datasets={}' --dataset "fabric=$dir/world/fabric" --set pairs=all
 refused 2 'no variant "mrad-tt"; known: mrad-tf' plan "$dir/job.json" --set 'variants=["mrad-tt"]'
-refused 2 'one variant and one seed wanted' eval "$dir/job.json" --train weave --test cells --set 'seeds=[1, 2]'
+refused 2 'one variant and one seed wanted' eval "$dir/job.json" --train fabric --test cells --set 'seeds=[1, 2]'
 
 # the presets differ in how the image score is put together, and in nothing else
 run 0 sweep "$dir/job.json" --json
@@ -54,8 +54,8 @@ run 0 sweep "$dir/job.json" --json --set score.fusion=sum --out "$dir/sum"
 cmp "$dir/out" "$dir/paper" || fail "preset paper is not score.fusion=sum"
 run 0 sweep "$dir/job.json" --json --set preset=paper --set score.fusion=weighted --out "$dir/weighted"
 cmp "$dir/out" "$dir/released" || fail "--set does not win over the preset"
-run 0 eval "$dir/job.json" --train weave --test cells --quiet --dump "$dir/released.h5"
-run 0 eval "$dir/job.json" --train weave --test cells --quiet --dump "$dir/paper.h5" --set preset=paper
+run 0 eval "$dir/job.json" --train fabric --test cells --quiet --dump "$dir/released.h5"
+run 0 eval "$dir/job.json" --train fabric --test cells --quiet --dump "$dir/paper.h5" --set preset=paper
 run 0 metrics "$dir/paper.h5" --json
 check_py "preset paper against released" "$dir" <<'PY'
 import sys
@@ -74,7 +74,7 @@ cmp -s "$dir/released.h5" "$dir/paper.h5" && fail "the presets give the same ima
 
 # names and paths with blanks and quotes, from the command line, from a folder of its own, and moved away
 mkdir "$dir/a folder"
-cp -r "$dir/world/weave" "$dir/a folder/my \"own\" sét"
+cp -r "$dir/world/fabric" "$dir/a folder/my \"own\" sét"
 cp -r "$dir/world/cells" "$dir/a folder/cells, 2"
 cp "$dir/model.safetensors" "$dir/a folder/my model.safetensors"
 cd "$dir/a folder"

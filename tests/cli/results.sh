@@ -5,7 +5,7 @@ set -euo pipefail
 source "$MRAD_SOURCE/tests/support/cli.sh"
 
 make_world
-write_job "$dir/job.json" "weave tiles cells"
+write_job "$dir/job.json" "fabric parts cells"
 
 run 0 sweep "$dir/job.json"
 cp "$dir/out" "$dir/sweep.txt"
@@ -20,9 +20,9 @@ from cli import *
 dir = sys.argv[1]
 tree = load(f"{dir}/run/results.json")
 rows, means = tree["rows"], tree["means"]
-sets = ["weave", "tiles", "cells"]
+sets = ["fabric", "parts", "cells"]
 assert [(m["train"], m["test"]) for m in means] == [(a, b) for a in sets for b in sets if a != b]
-assert len(rows) == 12 and len({names(r) for r in rows}) == 12
+assert len(rows) == 14 and len({names(r) for r in rows}) == 14
 for row in rows:
     assert list(row) == [*NAMES, "seed", "n_normal", "n_anomalous", *METRICS], row
     assert row["seed"] == 111 and row["n_normal"] == row["n_anomalous"] == 2
@@ -38,7 +38,7 @@ check_table(shown, [*means, overall])
 check_table(classes, rows)
 assert tables(f"{dir}/sweep.txt") == [shown]
 # the numbers differ between cells, or all of this would be easy
-assert len({r["p_auroc"] for r in rows}) == 12
+assert len({r["p_auroc"] for r in rows}) == 14
 used = load(f"{dir}/run/used.json")
 assert used["score"]["k"] == 0.7 and list(used["datasets"]) == sets and used["pairs"] == "all"
 assert load(f"{dir}/run/run.json")["ranks"] == 1
@@ -86,9 +86,9 @@ PY
 refused 1 "cannot open $dir/none/status.json" status "$dir/none"
 
 # eval of one pair: from the store, the same rows; its dump measured by `metrics` gives them too
-run 0 eval "$dir/job.json" --train tiles --test cells --dump "$dir/dump.h5" --out "$dir/eval"
+run 0 eval "$dir/job.json" --train parts --test cells --dump "$dir/dump.h5" --out "$dir/eval"
 cp "$dir/out" "$dir/eval.txt"
-run 0 eval "$dir/job.json" --train tiles --test cells --json
+run 0 eval "$dir/job.json" --train parts --test cells --json
 cmp "$dir/out" "$dir/eval/results.json" || fail "eval --json is not the results.json of --out"
 run 0 metrics "$dir/dump.h5" --json
 cp "$dir/out" "$dir/metrics.json"
@@ -100,10 +100,10 @@ import sys
 from cli import *
 dir = sys.argv[1]
 tree = load(f"{dir}/run/results.json")
-rows = [r for r in tree["rows"] if (r["train"], r["test"]) == ("tiles", "cells")]
+rows = [r for r in tree["rows"] if (r["train"], r["test"]) == ("parts", "cells")]
 one = load(f"{dir}/eval/results.json")
 assert len(rows) == 2 and one["rows"] == rows
-assert one["means"] == [m for m in tree["means"] if (m["train"], m["test"]) == ("tiles", "cells")]
+assert one["means"] == [m for m in tree["means"] if (m["train"], m["test"]) == ("parts", "cells")]
 check_table(*tables(f"{dir}/eval.txt"), rows)
 again = load(f"{dir}/metrics.json")["rows"]
 assert [r["class"] for r in again] == [r["class"] for r in rows]
@@ -114,7 +114,7 @@ check_table(*tables(f"{dir}/metrics.txt"), again)
 PY
 
 # a pair alone, in a store of its own, gives the same rows: no cell knows of the others
-run 0 eval "$dir/job.json" --train tiles --test cells --json --store "$dir/other store" --quiet
+run 0 eval "$dir/job.json" --train parts --test cells --json --store "$dir/other store" --quiet
 cmp "$dir/out" "$dir/eval/results.json" || fail "eval in another store gives other numbers"
 [ ! -s "$dir/err" ] || fail "--quiet is not: $(cat "$dir/err")"
 finish

@@ -5,7 +5,7 @@ set -euo pipefail
 source "$MRAD_SOURCE/tests/support/cli.sh"
 
 make_world
-write_job "$dir/job.json" "weave cells" '"pairs": [["weave", "cells"]]'
+write_job "$dir/job.json" "fabric cells" '"pairs": [["fabric", "cells"]]'
 
 no_output() { # ARGS...: with a full and with a closed stdout
     local status
@@ -32,16 +32,16 @@ run 0 plan "$dir/job.json"
 out_lacks "to make"
 listing "$dir/store" | cut -d' ' -f1,2 >"$dir/names"
 no_output sweep "$dir/job.json" --json
-no_output eval "$dir/job.json" --train weave --test cells
+no_output eval "$dir/job.json" --train fabric --test cells
 no_output plan "$dir/job.json"
 no_output extract "$dir/job.json"
 no_output bank "$dir/job.json"
-no_output bank --info "$(find "$dir/store/bank/weave" -name bank.h5)"
+no_output bank --info "$(find "$dir/store/bank/fabric" -name bank.h5)"
 no_output report "$dir/run"
 no_output status "$dir/run"
 no_output status "$dir/run" --json
 no_output metrics "$MRAD_FIXTURES/metrics/more.h5" --json
-no_output index mvtec "$dir/world/weave"
+no_output index mvtec "$dir/world/fabric"
 no_output doctor
 no_output version
 no_output help

@@ -7,8 +7,8 @@ source "$MRAD_SOURCE/tests/support/cli.sh"
 make_world
 brain=$dir/world/brain/brain_tumor_dataset polyp=$dir/world/polyp
 mkdir -p "$brain/yes" "$brain/no" "$polyp/images" "$polyp/masks"
-for image in "$dir"/world/grain/*/test/*/*.png; do
-    part=${image#"$dir"/world/grain/}
+for image in "$dir"/world/scans/*/test/*/*.png; do
+    part=${image#"$dir"/world/scans/}
     kind=${part#*/test/}
     name=${part//\//_}
     case $kind in
@@ -25,14 +25,14 @@ done
 run 0 index BrainMRI "$dir/world/brain"
 run 0 index Kvasir "$polyp"
 
-write_job "$dir/job.json" "weave brain polyp"
+write_job "$dir/job.json" "fabric brain polyp"
 run 0 sweep "$dir/job.json"
 cp "$dir/out" "$dir/sweep.txt"
-run 0 eval "$dir/job.json" --train weave --test polyp --dump "$dir/polyp.h5"
+run 0 eval "$dir/job.json" --train fabric --test polyp --dump "$dir/polyp.h5"
 cp "$dir/out" "$dir/eval.txt"
 run 0 metrics "$dir/polyp.h5" --json
 cp "$dir/out" "$dir/polyp.json"
-run 0 eval "$dir/job.json" --train weave --test brain --dump "$dir/brain.h5" --quiet
+run 0 eval "$dir/job.json" --train fabric --test brain --dump "$dir/brain.h5" --quiet
 run 0 metrics "$dir/brain.h5" --json
 
 check_py "undefined metrics" "$dir" <<'PY'
@@ -48,20 +48,20 @@ check_table(tables(f"{dir}/sweep.txt")[0][:-1], tree["means"])
 image, pixel = [m for m in METRICS if m[:2] == "i_"], [m for m in METRICS if m[:2] != "i_"]
 for row in tree["rows"]:
     null = {m for m in METRICS if row[m] is None}
-    want = {"brain": pixel, "polyp": image, "weave": []}[row["test"]]
+    want = {"brain": pixel, "polyp": image, "fabric": []}[row["test"]]
     if row["train"] == "brain" and row["test"] != "brain":
         want = [*want, "pro"]  # a bank without defect regions: all maps are flat
     assert null == set(want), (row, null)
     if row["train"] == "brain" and "p_auroc" not in null:
         assert row["p_auroc"] == 0.5, row
-by_train = {m["train"]: m for m in tree["means"] if m["test"] == "weave"}
+by_train = {m["train"]: m for m in tree["means"] if m["test"] == "fabric"}
 assert by_train["brain"]["pro"] is None and by_train["polyp"]["pro"] is not None
 
 why = {(s["test"], s["metric"], s["why"]) for s in tree["skipped"]}
 assert ("polyp", "i_ap", "no normal image") in why, why
 assert ("brain", "p_ap", "an anomalous image has no mask") in why, why
-assert ("weave", "pro", "all pixel scores are equal") in why, why
-assert len(tree["warnings"]) == 2, tree["warnings"]  # brain -> weave, brain -> polyp
+assert ("fabric", "pro", "all pixel scores are equal") in why, why
+assert len(tree["warnings"]) == 2, tree["warnings"]  # brain -> fabric, brain -> polyp
 
 # remarks: once for what holds whatever the bank, with the bank for the rest
 for text in (f"{dir}/sweep.txt", f"{dir}/run/results.md"):
@@ -69,9 +69,9 @@ for text in (f"{dir}/sweep.txt", f"{dir}/run/results.md"):
     assert len(told) == len(set(told)) == 3 + 5 + 2 + 1 + 2, told
     assert "polyp/colon: no I-AP: no normal image" in told, told
     assert "brain/brain: no PRO exact: an anomalous image has no mask" in told, told
-    assert "brain -> weave/twill: no PRO: all pixel scores are equal" in told, told
+    assert "brain -> fabric/weave: no PRO: all pixel scores are equal" in told, told
     assert "brain -> polyp/colon: no PRO: all pixel scores are equal" in told, told
-    assert not any(t.startswith("weave/") for t in told), told
+    assert not any(t.startswith("fabric/") for t in told), told
     assert all(f"warning: {w}" in told for w in tree["warnings"]), told
 assert remarks(f"{dir}/eval.txt") == [f"polyp/colon: no {t}: no normal image" for t in ("I-AUROC", "I-AP", "I-F1max")]
 
@@ -80,9 +80,9 @@ rows = {(r["train"], r["test"]): r for r in tree["rows"]}
 polyp, brain = load(f"{dir}/polyp.json"), load(f"{dir}/out")
 for got in (polyp, brain):
     check_skipped(got)
-same_metrics(polyp["rows"][0], rows["weave", "polyp"], 1e-12, pixel)
+same_metrics(polyp["rows"][0], rows["fabric", "polyp"], 1e-12, pixel)
 assert polyp["rows"][0]["i_auroc"] is None and polyp["rows"][0]["i_ap"] == polyp["rows"][0]["i_f1max"] == 1
-same_metrics(brain["rows"][0], rows["weave", "brain"], 1e-12)
+same_metrics(brain["rows"][0], rows["fabric", "brain"], 1e-12)
 PY
 
 # the reasons come back from results.json

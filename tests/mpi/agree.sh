@@ -7,7 +7,7 @@ set -euo pipefail
 
 make_world world
 small='"features": {"shard_items": 2},'
-image=$dir/world/data/weave/twill/test/pull/001.png
+image=$dir/world/data/fabric/weave/test/hole/000.png
 cp -p "$image" "$dir/good.png"
 
 corrupt() { # FILE: it keeps its head, the rest is noise; the time is old, as in make_world
@@ -33,9 +33,9 @@ demand_message() { # COUNT TEXT...: so many messages, and one that holds every t
 
 corrupt "$image"
 for n in 1 3; do
-    make_job "bad-$n" world "cells weave" "$small"
+    make_job "bad-$n" world "cells fabric" "$small"
     demand_each 1 "$n" sweep "$dir/bad-$n.json"
-    demand_message 1 "data set weave, item " "$image" "PNG"
+    demand_message 1 "data set fabric, item " "$image" "PNG"
     find "$dir/bad-$n/store" -name '*.tmp.*' | grep -q . && fail "$n ranks left half-written files"
     # The other data set comes first in the queue as far as costs are equal: its shards stay.
     [ "$(find "$dir/bad-$n/store/features/cells" -name 'shard-*.h5' | wc -l)" -ge 1 ] ||
@@ -48,7 +48,7 @@ done
 
 # Repaired: the same command finishes, and what was finished is not made again.
 cp -p "$dir/good.png" "$image"
-make_job whole world "cells weave" "$small"
+make_job whole world "cells fabric" "$small"
 demand 0 0 sweep "$dir/whole.json"
 for n in 1 3; do
     demand 0 "$n" sweep "$dir/bad-$n.json"
@@ -61,38 +61,38 @@ done
 
 corrupt "$image"
 for n in 1 3; do
-    make_job "skip-$n" world "cells weave" "$small"
+    make_job "skip-$n" world "cells fabric" "$small"
     demand 0 "$n" sweep "$dir/skip-$n.json" --on-bad-item skip
     for file in results.json results.md; do
-        grep -qF 'twill/test/pull/001.png' "$dir/skip-$n/out/$file" || fail "$file does not name the item"
+        grep -qF 'weave/test/hole/000.png' "$dir/skip-$n/out/$file" || fail "$file does not name the item"
     done
     [ "$(grep -c '"item":' "$dir/skip-$n/out/results.json")" = 1 ] || fail "wanted one skipped item"
 done
 demand_same skip-1 skip-3
 cp -r "$dir/skip-1/out" "$dir/skipped"
 demand 1 3 sweep "$dir/skip-3.json"
-demand_message 1 "data set weave, item " "$image"
+demand_message 1 "data set fabric, item " "$image"
 demand 0 2 sweep "$dir/skip-3.json" --on-bad-item skip
 demand_same_results skip-3 skip-1
 
 # A bad item of a data set that is only trained on is listed too, and its bank is not reused either.
 for n in 1 3; do
-    make_job "train-$n" world "cells weave" "$small"
-    sed -i 's/"pairs": "all"/"pairs": [["weave", "cells"]]/' "$dir/train-$n.json"
+    make_job "train-$n" world "cells fabric" "$small"
+    sed -i 's/"pairs": "all"/"pairs": [["fabric", "cells"]]/' "$dir/train-$n.json"
     demand 0 "$n" sweep "$dir/train-$n.json" --on-bad-item skip
-    grep -qF 'twill/test/pull/001.png' "$dir/train-$n/out/results.json" ||
+    grep -qF 'weave/test/hole/000.png' "$dir/train-$n/out/results.json" ||
         fail "an item missing from the bank is not listed"
     demand 1 "$n" sweep "$dir/train-$n.json"
-    demand_message 1 "data set weave, item "
+    demand_message 1 "data set fabric, item "
 done
 cp -p "$dir/good.png" "$image"
 
 # Two bad items: as many messages as ranks met one, at least one; each names its file.
-second=$dir/world/data/weave/plain/test/hole/001.png
+second=$dir/world/data/fabric/leather/test/cut/000.png
 cp -p "$second" "$dir/second.png"
 corrupt "$image"
 corrupt "$second"
-make_job two world "weave cells" "$small"
+make_job two world "fabric cells" "$small"
 demand_each 1 4 sweep "$dir/two.json"
 [ "$(messages)" -ge 1 ] && [ "$(messages)" -le 2 ] || fail "two bad images gave $(messages) messages"
 cp -p "$dir/good.png" "$image"
@@ -101,12 +101,12 @@ cp -p "$dir/second.png" "$second"
 # ---- missing files, wrong configuration: the same on all ranks, told once ----
 
 mv "$image" "$dir/away.png"
-make_job missing world "cells weave" "$small"
+make_job missing world "cells fabric" "$small"
 demand_each 1 3 sweep "$dir/missing.json"
-demand_message 1 "data set weave, item " "missing" "$image"
+demand_message 1 "data set fabric, item " "missing" "$image"
 mv "$dir/away.png" "$image"
 
-make_job config world "cells weave" "$small"
+make_job config world "cells fabric" "$small"
 demand_each 2 3 sweep "$dir/config.json" --set score.kk=1
 demand_message 1 "score.kk" "score.k"
 demand_each 2 3 sweep "$dir/config.json" --set score.k=nan
@@ -124,7 +124,7 @@ demand_each 0 2 sweep --help
 [ "$(grep -c '^usage:' "$log")" = 1 ] || fail "help comes from every rank"
 
 # No folder can be made where a file stands: rank 0 alone sees it, all leave.
-make_job file world "cells weave" "$small"
+make_job file world "cells fabric" "$small"
 mkdir "$dir/file"
 : >"$dir/file/out"
 demand_each 1 3 sweep "$dir/file.json"

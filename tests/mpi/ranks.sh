@@ -18,11 +18,11 @@ compare() {
     done
 }
 
-compare many "cells weave" 3 f32 1 2 3 4
+compare many "cells fabric" 3 f32 1 2 3 4
 [ "$(find "$dir/many-0/store/features" -name 'shard-*.h5' | wc -l)" = 10 ] ||
     fail "wanted 5 feature shards a data set, the last one short"
-compare half "cells tiles" 3 f16 2 3
-compare few "grain weave" 10 f32 3 4
+compare half "cells parts" 3 f16 2 3
+compare few "scans fabric" 10 f32 3 4
 
 # A second run makes nothing new, whatever number of ranks made the first.
 before=$(artefacts many-3)
@@ -47,14 +47,14 @@ fi
 wait $pid
 END
 for rank in 0 2; do
-    make_job "slow-$rank" world "cells weave" '"features": {"shard_items": 3},'
+    make_job "slow-$rank" world "cells fabric" '"features": {"shard_items": 3},'
     SLOW_RANK=$rank timeout -k 5 60 mpirun --oversubscribe --bind-to none -n 3 bash "$slow" "$MRAD" \
         sweep "$dir/slow-$rank.json" >"$log" 2>&1 || fail "with a slow rank $rank: status $?"
     demand_same "slow-$rank" many-0
 done
 
 # Ranks pass the test of resuming too: a store that 4 ranks began, 1 ends.
-make_job mixed world "cells weave" '"features": {"shard_items": 3},'
+make_job mixed world "cells fabric" '"features": {"shard_items": 3},'
 demand 0 4 extract "$dir/mixed.json"
 demand 0 2 bank "$dir/mixed.json"
 demand 0 0 sweep "$dir/mixed.json"

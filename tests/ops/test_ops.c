@@ -193,6 +193,72 @@ static void retrieval_agrees(void **state)
     on_all_variants(retrieve_case);
 }
 
+/* Row by row in plain loops, from the arrays alone. */
+static double plain_nearest(const float *q, const float *k, const float *a, const size_t shape[2],
+                            double tau)
+{
+    double top[2] = {-HUGE_VAL, -HUGE_VAL};
+    for (size_t j = 0; j < shape[0]; j++) {
+        double sim = 0;
+        for (size_t d = 0; d < shape[1]; d++)
+            sim += (double)q[d] * (double)k[j * shape[1] + d];
+        if (sim > top[a[j] == 1])
+            top[a[j] == 1] = sim;
+    }
+    if (top[0] == -HUGE_VAL || top[1] == -HUGE_VAL)
+        return top[0] == -HUGE_VAL;
+    return exp(top[1] / tau) / (exp(top[0] / tau) + exp(top[1] / tau));
+}
+
+/* Keys of both labels, of one only, and the one key that there is; rows that make several blocks. */
+static void nearest_case(struct ops *ref, struct ops *variant)
+{
+    enum { DIM = 32 };
+    static const size_t shape[][2] = {{70, 45}, {3, 1}, {9, 8}, {9, 7}, {33, 1 << 19}};
+    static const float taus[] = {1.0F, 0.07F, 0.005F};
+    for (size_t s = 0; s < sizeof shape / sizeof *shape; s++) {
+        size_t rows = shape[s][0], n = shape[s][1];
+        bool is_large = n > 1000;
+        size_t dim = is_large ? 2 : DIM;
+        struct buffer q = buffer_filled(rows * dim, 1, 1), k = buffer_filled(n * dim, 2, 1),
+                      a = buffer_filled(n, 3, 1), y = buffer_filled(rows, 5, 1),
+                      z = buffer_filled(rows, 4, 1);
+        const struct linear_spec spec = {.n_in = dim, .n_out = n, .weight = k.data};
+        struct linear *lr = NULL;
+        struct linear *lv = NULL;
+        double worst = 0;
+        for (size_t i = 0; i < n; i++)
+            a.data[i] = n == 8 ? 0.0F : n == 7 || a.data[i] > 0.5F ? 1.0F : 0.0F;
+        CHECK_OK(ops_unit(variant, q.data, rows, dim));
+        CHECK_OK(ops_unit(variant, k.data, n, dim));
+        CHECK_OK(linear_pack(ref, &lr, &spec));
+        CHECK_OK(linear_pack(variant, &lv, &spec));
+        for (size_t t = 0; t < (is_large ? 1 : 3); t++) {
+            CHECK_OK(ops_retrieve_nearest(ref, lr, q.data, rows, a.data, taus[t], y.data));
+            CHECK_OK(ops_retrieve_nearest(variant, lv, q.data, rows, a.data, taus[t], z.data));
+            buffer_compare("nearest", &z, &y, 4 * 8 * 0x1p-24 / (double)taus[t]);
+            for (size_t r = 0; r < rows; r += is_large ? 13 : 1) {
+                double want = plain_nearest(q.data + r * dim, k.data, a.data, (size_t[]){n, dim},
+                                            (double)taus[t]);
+                double gap = fabs((double)z.data[r] - want);
+                worst = fmax(worst, gap * (double)taus[t]);
+                assert_false(gap != gap);
+            }
+        }
+        /* an error e of a similarity moves the mass by at most e / (4 tau), of each label */
+        CHECK_WITHIN("nearest in plain loops", worst, 4 * sqrt(DIM) * 0x1p-24);
+        linear_free(ref, &lr);
+        linear_free(variant, &lv);
+        buffer_drop(&q), buffer_drop(&k), buffer_drop(&a), buffer_drop(&y), buffer_drop(&z);
+    }
+}
+
+static void nearest_entries_are_those_of_plain_loops(void **state)
+{
+    (void)state;
+    on_all_variants(nearest_case);
+}
+
 static void map_case(struct ops *ref, struct ops *variant)
 {
     static const size_t shape[][3] = {{1, 1, 5}, {2, 3, 10}, {3, 8, 112}, {1, 5, 3}};
@@ -278,6 +344,7 @@ int main(void)
         cmocka_unit_test(norms_agree),
         cmocka_unit_test(pooling_agrees),
         cmocka_unit_test(retrieval_agrees),
+        cmocka_unit_test(nearest_entries_are_those_of_plain_loops),
         cmocka_unit_test(maps_agree),
         cmocka_unit_test(smoothing_keeps_a_constant_and_the_mean),
         cmocka_unit_test(products_agree),

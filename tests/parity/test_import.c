@@ -239,7 +239,7 @@ static void imported_files_give_the_goldens_scores(void **state)
     CHECK_OK(bank_plan(&place, c, p->features[0]));
     assert_true(bank_is_whole(place));
     assert_string_not_equal(place->key, p->bank_place->key);
-    CHECK_OK(bank_gather(&bank, place, p->comm, NULL));
+    CHECK_OK(bank_gather(&bank, place, p->bench.ops, p->comm, NULL));
     score_and_compare(p, c, place, bank, NULL);
     CHECK_OK(head_plan_ft(&metric, c, place, 111));
     assert_true(metric->is_given && metric->n_steps == 0);

@@ -7,13 +7,13 @@ set -euo pipefail
 
 make_world world
 more='"features": {"shard_items": 5},'
-make_job calm world "cells weave" "$more"
+make_job calm world "cells fabric" "$more"
 demand 0 0 sweep "$dir/calm.json"
 
 # A copy of the undisturbed store under another name.
 fresh() { # NAME
     rm -rf "${dir:?}/$1"
-    make_job "$1" world "cells weave" "$more"
+    make_job "$1" world "cells fabric" "$more"
     mkdir "$dir/$1"
     cp -rp "$dir/calm/store" "$dir/$1/store"
 }
@@ -36,11 +36,11 @@ spoil() { # HOW FILE
     empty) : >"$2" ;;
     text) echo 'not what it was' >"$2" ;;
     deleted) rm "$2" ;;
-    foreign) cp "$(one calm 'scores/*/cells/weave/*/scores.h5')" "$2" ;;
-    features) cp "$(one calm 'features/weave/*/shard-00001.h5')" "$2" ;;
-    bank) cp "$(one calm 'bank/weave/*/shard-00001.h5')" "$2" ;;
+    foreign) cp "$(one calm 'scores/*/cells/fabric/*/scores.h5')" "$2" ;;
+    features) cp "$(one calm 'features/fabric/*/shard-00001.h5')" "$2" ;;
+    bank) cp "$(one calm 'bank/fabric/*/shard-00001.h5')" "$2" ;;
     sister) cp "$(dirname "$2")/shard-00001.h5" "$2" ;;
-    row) cp "$(one calm 'metrics/*/cells/weave/*/class-00001.json')" "$2" ;;
+    row) cp "$(one calm 'metrics/*/cells/fabric/*/class-00001.json')" "$2" ;;
     *) echo "no damage $1" && return 1 ;;
     esac
 }
@@ -63,13 +63,13 @@ remade() { # PATTERN "FOLDERS TO FORGET" HOW...
 
 remade 'features/cells/*/shard-00000.h5' 'bank scores metrics' truncated half empty text deleted foreign features bank sister
 remade 'bank/cells/*/bank.h5' 'scores metrics' truncated empty text deleted foreign bank sister
-remade 'scores/*/weave/cells/*/scores.h5' 'metrics' truncated empty text deleted features foreign
-remade 'metrics/*/weave/cells/*/class-00000.json' '' half empty text deleted row
+remade 'scores/*/fabric/cells/*/scores.h5' 'metrics' truncated empty text deleted features foreign
+remade 'metrics/*/fabric/cells/*/class-00000.json' '' half empty text deleted row
 fresh parts
 find "$dir/parts/store/bank" -name bank.h5 -delete
 forget parts scores metrics
 spoil sister "$(one parts 'bank/cells/*/shard-00000.h5')"
-spoil half "$(one parts 'bank/weave/*/shard-00002.h5')"
+spoil half "$(one parts 'bank/fabric/*/shard-00002.h5')"
 demand 0 3 sweep "$dir/parts.json"
 demand_same parts calm
 
@@ -111,7 +111,7 @@ flipped() { # PATTERN FOLDERS...
 }
 flipped 'features/cells/*/shard-00000.h5' bank scores metrics
 flipped 'bank/cells/*/bank.h5' scores metrics
-flipped 'scores/*/weave/cells/*/scores.h5' metrics
+flipped 'scores/*/fabric/cells/*/scores.h5' metrics
 [ "$noticed" -gt 0 ] || fail "no flipped bit was noticed"
 
 # ---- the memory of hashes only saves time ----
@@ -133,7 +133,7 @@ demand_same memory calm
 # ---- a store that cannot be used ----
 
 for place in . features hashes bank scores metrics; do
-    make_job blocked world "cells weave" "$more"
+    make_job blocked world "cells fabric" "$more"
     rm -rf "${dir:?}/blocked"
     mkdir "$dir/blocked"
     [ "$place" = . ] || mkdir "$dir/blocked/store"
@@ -148,7 +148,7 @@ for place in . features hashes bank scores metrics; do
 done
 
 # A file that cannot grow, as on a full disk: named, nothing half-written, finished after that.
-make_job small world "cells weave" "$more"
+make_job small world "cells fabric" "$more"
 got=0
 (trap '' XFSZ && ulimit -f 24 && ranks 0 sweep "$dir/small.json") || got=$?
 [ "$got" = 1 ] || fail "a file that cannot grow: status $got, wanted 1"
@@ -165,7 +165,7 @@ cp -p "$dir/world/w.safetensors" "$dir/old.safetensors"
 "$(dirname "$MRAD")/mrad-weights" --out "$dir/world/w.safetensors" --seed 9 --shape "$shape" >"$log"
 before=$(artefacts other)
 demand 0 0 sweep "$dir/other.json"
-make_job new world "cells weave" "$more"
+make_job new world "cells fabric" "$more"
 demand 0 0 sweep "$dir/new.json"
 demand_same_results other new
 cmp -s "$dir/new/out/results.json" "$dir/calm/out/results.json" && fail "other weights gave the same results"
@@ -178,16 +178,16 @@ demand_same_results other calm
 
 # A changed image: its data set is extracted again, the other one is not.
 fresh image
-image=$dir/world/data/cells/long/test/good/001.png
-cp "$dir/world/data/weave/plain/test/good/001.png" "$image"
+image=$dir/world/data/cells/culture/test/good/001.png
+cp "$dir/world/data/fabric/leather/test/good/001.png" "$image"
 touch -d '2020-01-03' "$image"
-before=$(artefacts image | grep -E '^(features|bank)/weave')
+before=$(artefacts image | grep -E '^(features|bank)/fabric')
 demand 0 0 sweep "$dir/image.json"
-make_job changed world "cells weave" "$more"
+make_job changed world "cells fabric" "$more"
 demand 0 0 sweep "$dir/changed.json"
 demand_same_results image changed
 cmp -s "$dir/changed/out/results.json" "$dir/calm/out/results.json" && fail "the changed image changed nothing"
-[ "$(artefacts image | grep -E '^(features|bank)/weave')" = "$before" ] || fail "the other data set was made again"
+[ "$(artefacts image | grep -E '^(features|bank)/fabric')" = "$before" ] || fail "the other data set was made again"
 [ "$(find "$dir/image/store/features/cells" -mindepth 1 -maxdepth 1 -type d | wc -l)" = 2 ] ||
     fail "the changed data set was not extracted again"
 finish

@@ -7,10 +7,10 @@ set -euo pipefail
 
 make_world world
 more='"features": {"shard_items": 4},'
-make_job calm world "cells weave" "$more"
+make_job calm world "cells fabric" "$more"
 demand 0 0 sweep "$dir/calm.json"
 
-make_job full world "cells weave" "$more"
+make_job full world "cells fabric" "$more"
 mkdir "$dir/full" "$dir/away"
 if ! unshare -m mount -t tmpfs -o size=64k none "$dir/full" >"$log" 2>&1; then
     echo "skipped: full (no file system can be mounted here: $(head -n 1 "$log"))"

@@ -10,11 +10,11 @@ impatient=(env OMPI_MCA_odls_base_sigkill_timeout=0)
 
 make_world world
 more='"features": {"shard_items": 4},'
-make_job calm world "cells weave" "$more"
+make_job calm world "cells fabric" "$more"
 demand 0 0 sweep "$dir/calm.json"
 
 begin() { # NAME N STAGE: in the background, held in the stage
-    make_job "$1" world "cells weave" "$more"
+    make_job "$1" world "cells fabric" "$more"
     resume_in_background "$@"
 }
 
@@ -81,8 +81,8 @@ finish_run all 4
 
 # In the middle of a shard: the temporary file of a dead rank goes with the next run, and the file of a
 # process that lives is left alone.
-make_job middle world "cells weave" '"features": {"shard_items": 14},'
-make_job whole world "cells weave" '"features": {"shard_items": 14},'
+make_job middle world "cells fabric" '"features": {"shard_items": 14},'
+make_job whole world "cells fabric" '"features": {"shard_items": 14},'
 demand 0 0 sweep "$dir/whole.json"
 caught=0
 for try in 1 2 3 4 5 6; do

@@ -7,7 +7,7 @@ set -euo pipefail
 
 make_world world
 more='"features": {"shard_items": 4},'
-make_job calm world "cells weave" "$more"
+make_job calm world "cells fabric" "$more"
 demand 0 0 sweep "$dir/calm.json"
 
 demand_stopped() { # NAME
@@ -30,7 +30,7 @@ finish_run() { # NAME N
 interrupt() { # NAME N STAGE SIGNAL WHICH: first, last, all, or launcher (which passes it on)
     local pids status=0 job run=() pause=$3
     case $5 in first | last) pause+=:0.5 ;; esac # the others must come to hear of it
-    make_job "$1" world "cells weave" "$more"
+    make_job "$1" world "cells fabric" "$more"
     rm -rf "$dir/status"
     mkdir "$dir/status"
     [ "$2" = 0 ] || run=(timeout -k 5 60 mpirun --oversubscribe --bind-to none -n "$2" bash "$dir/each.sh")
@@ -65,7 +65,7 @@ interrupt gather 2 gather USR1 last
 interrupt passed-on 2 join USR1 launcher
 
 # mpirun's own status, where no wrapper is between it and the program.
-make_job plain world "cells weave" "$more"
+make_job plain world "cells fabric" "$more"
 got=0
 MRAD_PAUSE=score ranks 2 sweep "$dir/plain.json" --time-left 1 || got=$?
 [ "$got" = 75 ] || fail "mpirun ended with $got, wanted 75"
@@ -75,7 +75,7 @@ finish_run plain 2
 
 # The clock, wherever it strikes: in the middle of a shard or between stages. Each run may do a little
 # more; a time limit that is used up at once changes nothing.
-make_job clock world "cells weave" "$more"
+make_job clock world "cells fabric" "$more"
 stops=0
 for left in 0.0001 0.01 0.02 0.03 0.04 0.05 0.06 0.08 0.1 0.15 0.2 0.4 60; do
     got=0

@@ -22,13 +22,13 @@ train() { # FT_EPOCHS CLIP_EPOCHS
 ranks_to_try="1 2 3 4"
 [ -z "${MRAD_SANITIZE-}" ] || ranks_to_try=3
 for n in 0 $ranks_to_try; do
-    make_job "ranks-$n" world "cells weave" "$(train 2 2)"
+    make_job "ranks-$n" world "cells fabric" "$(train 2 2)"
     demand 0 "$n" sweep "$dir/ranks-$n.json"
     [ "$n" = 0 ] || demand_same "ranks-$n" ranks-0
 done
 [ "$(find "$dir/ranks-0/store/head" -name head.h5 | wc -l)" = 4 ] || fail "wanted four heads"
 
-make_job calm world "cells weave" "$(train 12 4)"
+make_job calm world "cells fabric" "$(train 12 4)"
 demand 0 0 sweep "$dir/calm.json"
 
 checkpoint() { # NAME VARIANT: wait until training has written one
@@ -44,7 +44,7 @@ checkpoint() { # NAME VARIANT: wait until training has written one
 
 disturb() { # NAME N VARIANT SIGNAL
     local name=$1 n=$2 run=() pids
-    make_job "$name" world "cells weave" "$(train 12 4)"
+    make_job "$name" world "cells fabric" "$(train 12 4)"
     [ "$n" = 0 ] || run=(env OMPI_MCA_odls_base_sigkill_timeout=0 mpirun --oversubscribe --bind-to none -n "$n")
     timeout -k 5 60 "${run[@]}" "$MRAD" sweep "$dir/$name.json" >"$dir/$name.log" 2>&1 &
     job=$!

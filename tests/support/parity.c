@@ -196,7 +196,7 @@ static void build_bank(struct parity *p)
     CHECK_OK(bank_plan(&p->bank_place, p->config, p->features[0]));
     for (size_t s = 0; s < p->features[0]->n_shards; s++)
         CHECK_OK(bank_build_shard(p->bank_place, s, p->bench.ops));
-    CHECK_OK(bank_gather(&p->bank, p->bank_place, p->comm, method));
+    CHECK_OK(bank_gather(&p->bank, p->bank_place, p->bench.ops, p->comm, method));
 }
 
 static void score(struct parity *p)

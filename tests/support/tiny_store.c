@@ -138,7 +138,7 @@ void tiny_build_bank(struct tiny_store *s)
     for (size_t i = 0; i < s->features->n_shards; i++)
         CHECK_OK(bank_build_shard(s->bank, i, s->ops));
     CHECK_OK(gather_find(&method, "mpi"));
-    CHECK_OK(bank_gather(&bank, s->bank, s->comm, method));
+    CHECK_OK(bank_gather(&bank, s->bank, s->ops, s->comm, method));
     bank_free(&bank);
 }
 

@@ -46,6 +46,8 @@ static void defaults_are_the_published_ones(void **state)
     assert_true(c->neighbour_pool);
     assert_int_equal(c->dtype, FEATURES_F32);
     assert_int_equal(c->fusion, FUSION_WEIGHTED);
+    assert_true(c->reduce == REDUCE_FULL && c->retrieve_by == RETRIEVE_MASS);
+    assert_true(c->reduce_entries == 100 && c->reduce_image_entries == 0 && c->reduce_seed == 111);
     assert_true(c->tau == 1.0 && c->top == 0.01 && c->k == 0.7 && c->sigma == 4.0);
     assert_true(c->pro_limit == 0.3 && c->pro_steps == 200);
     assert_int_equal(c->on_bad_item, BAD_ITEM_STOP);
@@ -333,10 +335,19 @@ static void stages_list_their_own_fields(void **state)
                               "\"encoder.class_ln_post\":false,\"features.shard_items\":32,"
                               "\"features.dtype\":\"f16\"}");
     MEM_FREE(text);
+    CHECK_OK(config_stage_text(&text, c, IN_BANK));
+    assert_string_equal(text, "{\"bank.neighbour_pool\":true}");
+    MEM_FREE(text);
+    CHECK_OK(config_stage_text(&text, c, IN_REDUCTION));
+    assert_string_equal(text, "{\"bank.reduce\":\"full\",\"bank.entries\":100,"
+                              "\"bank.image_entries\":0,\"bank.seed\":111}");
+    MEM_FREE(text);
     CHECK_OK(config_stage_text(&text, c, IN_SCORES));
-    assert_string_equal(text, "{\"bank.neighbour_pool\":true,\"retrieval.tau\":0.5,"
-                              "\"score.top\":0.01,\"score.k\":0.7,\"score.fusion\":\"weighted\","
-                              "\"score.sigma\":4}");
+    assert_string_equal(
+        text,
+        "{\"bank.neighbour_pool\":true,\"retrieval.tau\":0.5,"
+        "\"retrieval.by\":\"mass\",\"score.top\":0.01,\"score.k\":0.7,\"score.fusion\":\"weighted\","
+        "\"score.sigma\":4}");
     MEM_FREE(text);
     CHECK_OK(config_stage_text(&text, c, IN_METRICS));
     assert_string_equal(text, "{\"metrics.pro_limit\":0.3,\"metrics.pro_steps\":200}");

@@ -50,8 +50,8 @@ static const char *take_cell(const char *at, char out[MAX_CELL])
     return *at == '|' ? at + 1 : at;
 }
 
-/* The table whose first column is headed by the kind of file. */
-static void read_table(struct table *t, const char *kind)
+/* Add the table whose first column is headed by the kind of file. */
+static void add_table(struct table *t, const char *kind)
 {
     char head[MAX_CELL];
     char path[1024];
@@ -59,7 +59,6 @@ static void read_table(struct table *t, const char *kind)
     const char *source = getenv("MRAD_SOURCE");
     const char *line;
     size_t n;
-    *t = (struct table){0};
     (void)snprintf(path, sizeof path, "%s/docs/FORMATS.md", source ? source : ".");
     (void)snprintf(head, sizeof head, "\n| %s | name |", kind);
     CHECK_OK(file_read(path, (size_t)1 << 20, &text, &n));
@@ -178,15 +177,22 @@ static void check_attributes(hid_t object, const char *is, struct table *t, cons
     }
 }
 
-/* Everything in the file has a row, every row (but the optional one) is in the file. */
-static void check_file(const char *path, const char *kind, const struct sizes *z, bool has_skipped)
+static const char *const features_kind[2] = {"features"};
+static const char *const bank_kind[2] = {"bank"};
+static const char *const reduced_kind[2] = {"bank", "reduced bank"};
+static const char *const scores_kind[2] = {"scores"};
+
+/* Everything in the file has a row in its kinds' tables, every row (but the optional one) is in the file. */
+static void check_file(const char *path, const char *const kind[2], const struct sizes *z,
+                       bool has_skipped)
 {
-    struct table t;
+    struct table t = {0};
     H5G_info_t group;
     hid_t file = H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT);
     int n_datasets = 0;
     assert_true(file >= 0);
-    read_table(&t, kind);
+    for (int i = 0; i < 2 && kind[i]; i++)
+        add_table(&t, kind[i]);
     assert_true(t.n > 4);
     assert_true(H5Gget_info(file, &group) >= 0);
     for (hsize_t i = 0; i < group.nlinks; i++) {
@@ -233,7 +239,7 @@ static void feature_shards_are_as_documented(void **state)
         for (size_t i = 0; i < TINY_SHARDS; i++) {
             z.n = i ? TINY_ITEMS - TINY_SHARD_ITEMS : TINY_SHARD_ITEMS;
             CHECK_OK(features_shard_path(&path, s.features, i));
-            check_file(path, "features", &z, i == 0);
+            check_file(path, features_kind, &z, i == 0);
             MEM_FREE(path);
         }
     }
@@ -243,6 +249,7 @@ static void feature_shards_are_as_documented(void **state)
 /* Two of the six items have two regions, the others one: shard 0 holds items 0 to 3. */
 static void banks_are_as_documented(void **state)
 {
+    static const char *const smaller[] = {"bank.reduce=kmeans", "bank.entries=3", NULL};
     struct tiny_store s;
     char *path = NULL;
     (void)state;
@@ -250,10 +257,15 @@ static void banks_are_as_documented(void **state)
     tiny_extract(&s);
     tiny_build_bank(&s);
     CHECK_OK(bank_path(&path, s.bank));
-    check_file(path, "bank", &(struct sizes){.image = 6, .pixel = 8}, false);
+    check_file(path, bank_kind, &(struct sizes){.image = 6, .pixel = 8}, false);
     MEM_FREE(path);
     CHECK_OK(bank_shard_path(&path, s.bank, 0));
-    check_file(path, "bank", &(struct sizes){.image = 4, .pixel = 6}, false);
+    check_file(path, bank_kind, &(struct sizes){.image = 4, .pixel = 6}, false);
+    MEM_FREE(path);
+    tiny_store_plan(&s, smaller);
+    tiny_build_bank(&s);
+    CHECK_OK(bank_path(&path, s.bank));
+    check_file(path, reduced_kind, &(struct sizes){.image = 6, .pixel = 3}, false);
     MEM_FREE(path);
     tiny_store_close(&s);
 }
@@ -268,11 +280,11 @@ static void scores_are_as_documented(void **state)
     tiny_build_bank(&s);
     tiny_score(&s);
     CHECK_OK(scores_shard_path(&path, s.scores, 0));
-    check_file(path, "scores", &(struct sizes){.n = TINY_SHARD_ITEMS}, false);
+    check_file(path, scores_kind, &(struct sizes){.n = TINY_SHARD_ITEMS}, false);
     MEM_FREE(path);
     CHECK_OK(scores_join(s.scores));
     CHECK_OK(scores_path(&path, s.scores));
-    check_file(path, "scores", &(struct sizes){.n = TINY_ITEMS}, false);
+    check_file(path, scores_kind, &(struct sizes){.n = TINY_ITEMS}, false);
     MEM_FREE(path);
     tiny_store_close(&s);
 }

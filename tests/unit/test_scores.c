@@ -195,12 +195,68 @@ static void skipped_items_have_no_score(void **state)
     tiny_store_close(&s);
 }
 
+static double dot(const float *a, const float *b, size_t n)
+{
+    double sum = 0;
+    for (size_t i = 0; i < n; i++)
+        sum += (double)a[i] * (double)b[i];
+    return sum;
+}
+
+/* exp(s_a / tau) / (exp(s_n / tau) + exp(s_a / tau)) of a query, divided by its length. */
+static double nearest_share(const float *query, const float *keys, const uint8_t *labels, size_t n,
+                            size_t dim)
+{
+    const double tau = 0.5;
+    double best[2] = {-2, -2};
+    for (size_t i = 0; i < n; i++)
+        best[labels[i]] =
+            fmax(best[labels[i]], dot(query, keys + i * dim, dim) / sqrt(dot(query, query, dim)));
+    return exp(best[1] / tau) / (exp(best[0] / tau) + exp(best[1] / tau));
+}
+
+/* Both levels by the nearest entry of each label, from what the files hold. */
+static void nearest_entries_score_both_levels(void **state)
+{
+    static const char *const set[] = {"retrieval.by=nearest", "retrieval.tau=0.5",
+                                      "bank.neighbour_pool=false", NULL};
+    struct tiny_store s;
+    struct feature_shard f;
+    struct scores *whole = NULL;
+    struct bank *b = NULL;
+    float cls[TINY_EMBED], patch[TINY_PATCHES * TINY_WIDTH];
+    double gap = 0;
+    (void)state;
+    tiny_store_open(&s, set);
+    tiny_extract(&s);
+    tiny_build_bank(&s);
+    tiny_score(&s);
+    CHECK_OK(scores_join(s.scores));
+    CHECK_OK(scores_open(&whole, s.scores));
+    check_scores(&s, whole);
+    CHECK_OK(bank_open(&b, s.bank));
+    CHECK_OK(feature_shard_open(&f, s.features, 1));
+    CHECK_OK(feature_shard_read(&f, 0, cls, patch));
+    gap = fabs((double)whole->y_cls[TINY_SHARD_ITEMS] -
+               nearest_share(cls, b->image_keys, b->image_labels, b->n_image, TINY_EMBED));
+    for (size_t i = 0; i < TINY_PATCHES; i++)
+        gap = fmax(gap, fabs((double)whole->mass[TINY_SHARD_ITEMS * TINY_PATCHES + i] -
+                             nearest_share(patch + i * TINY_WIDTH, b->pixel_keys, b->pixel_labels,
+                                           b->n_pixel, TINY_WIDTH)));
+    /* unit vectors in float: similarities within a few 2^-24, the share within half of that over tau */
+    CHECK_WITHIN("nearest", gap, 0x1p-22);
+    feature_shard_close(&f);
+    scores_free(&whole);
+    bank_free(&b);
+    tiny_store_close(&s);
+}
+
 static void keys_follow_scoring_options(void **state)
 {
-    static const char *const changes[] = {"retrieval.tau=2",   "score.top=0.5",
-                                          "score.k=0.5",       "score.fusion=sum",
-                                          "score.sigma=0",     "bank.neighbour_pool=false",
-                                          "features.dtype=f16"};
+    static const char *const changes[] = {"retrieval.tau=2",    "score.top=0.5",
+                                          "score.k=0.5",        "score.fusion=sum",
+                                          "score.sigma=0",      "bank.neighbour_pool=false",
+                                          "features.dtype=f16", "retrieval.by=nearest"};
     static const char *const same[] = {"run.threads=2", "metrics.pro_steps=9", NULL};
     struct tiny_store s;
     char key[HASH_HEX];
@@ -238,6 +294,7 @@ int main(void)
         cmocka_unit_test(joining_replaces_the_parts),
         cmocka_unit_test(a_missing_part_stops_the_join),
         cmocka_unit_test(skipped_items_have_no_score),
+        cmocka_unit_test(nearest_entries_score_both_levels),
         cmocka_unit_test(keys_follow_scoring_options),
         cmocka_unit_test(empty_banks_cannot_be_searched),
     };
