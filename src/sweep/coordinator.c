@@ -53,8 +53,9 @@ static int send_order(struct coordinator *c, size_t worker, const struct order *
 
 static int send_leave(struct coordinator *c, size_t worker)
 {
-    struct order order = {.kind = SCHED_LEAVE};
-    order.has_failed = sched_count(c->sched, SIZE_MAX).failed > 0;
+    struct order order = {.kind = SCHED_LEAVE,
+                          .has_failed = sched_count(c->sched, SIZE_MAX).failed > 0,
+                          .is_cut = !sched_is_finished(c->sched)};
     return send_order(c, worker, &order);
 }
 
@@ -104,10 +105,12 @@ static int take_report(struct coordinator *c, size_t worker, const struct report
     c->peak_bytes = r->peak_bytes > c->peak_bytes ? r->peak_bytes : c->peak_bytes;
     for (uint32_t i = 0; i < r->n; i++)
         take_item(c, worker, r->item[i], r->is_ok[i]);
+    if (r->then != WANTS_MORE)
+        sched_close(c->sched);
+    if (r->then != HEARD_OF_A_STOP)
+        sched_give_back(c->sched, worker);
     if (r->then == WANTS_MORE)
         sched_ask(c->sched, worker);
-    else
-        sched_close(c->sched);
     if (r->then == LEAVES) {
         sched_lost(c->sched, worker);
         TRY(send_leave(c, worker));

@@ -81,54 +81,49 @@ out:
 
 /* ---- working ---- */
 
-static void stop_here(struct rank *k)
+static void keep_failure(struct rank *k, int rc)
 {
-    k->report.then = LEAVES;
     if (k->failed)
         return;
-    k->failed = err_set(ERR_STOPPED, __FILE__, __LINE__, __func__, "stopped on request during %s",
-                        k->queue->stage[k->stage]);
+    k->failed = rc;
     (void)snprintf(k->why, sizeof k->why, "%s", err_message());
 }
 
+static int make_stop_error(const struct rank *k)
+{
+    return err_set(ERR_STOPPED, __FILE__, __LINE__, __func__, "stopped on request during %s",
+                   k->queue->stage[k->stage]);
+}
+
+/* After a failure nothing more of the same order is done, if that ends the run. */
 static bool gives_up(const struct queue *q)
 {
     return !q->options.goes_on && q->options.max_attempts == 1;
 }
 
-static void note_failure(struct rank *k, int rc)
-{
-    if (!gives_up(k->queue))
-        log_warn(k->queue->stage[k->stage], "%s", err_message());
-    if (!k->failed) {
-        k->failed = rc;
-        (void)snprintf(k->why, sizeof k->why, "%s", err_message());
-    }
-    if (gives_up(k->queue))
-        k->report.then = LEAVES;
-}
-
-/* Do one item and note how it went. */
-static void run_item(struct rank *k, uint32_t item, struct comm *gang)
+/* Do one item and note how it went. An item that a stop kept from being done is not reported. */
+static int run_item(struct rank *k, uint32_t item, struct comm *gang)
 {
     const struct queue *q = k->queue;
     int rc;
     k->stage = q->graph->item[item].stage;
-    rc = q->work(q->context, item, gang, k->order.is_again);
-    if (rc == ERR_STOPPED) { /* the item is not reported: it did not fail */
-        if (!k->failed) {
-            k->failed = rc;
-            (void)snprintf(k->why, sizeof k->why, "%s", err_message());
-        }
-        k->report.then = LEAVES;
-        return;
-    }
+    if (stop_requested() && comm_size(gang) == 1)
+        rc = make_stop_error(k);
+    else /* the others of a gang agree to stop with this one */
+        rc = q->work(q->context, item, gang, k->order.is_again);
     if (rc)
-        note_failure(k, rc);
-    else
+        keep_failure(k, rc);
+    if (rc == ERR_STOPPED) {
+        k->report.then = LEAVES;
+        return rc;
+    }
+    if (rc == ERR_OK)
         queue_pause(q->stage[k->stage]);
+    else if (!gives_up(q))
+        log_warn(q->stage[k->stage], "%s", err_message());
     k->report.item[k->report.n] = item;
     k->report.is_ok[k->report.n++] = rc == ERR_OK;
+    return rc;
 }
 
 /* All members are called into a gang, so each joins it, even when it is to stop. */
@@ -137,7 +132,7 @@ static int run_gang(struct rank *k)
     int rc = ERR_OK;
     struct comm *gang = NULL;
     TRY(comm_group(&gang, k->comm, k->order.member, k->order.n_members));
-    run_item(k, k->order.item[0], gang);
+    (void)run_item(k, k->order.item[0], gang);
 out:
     comm_stop(&gang);
     return rc;
@@ -147,19 +142,23 @@ static int run_order(struct rank *k)
 {
     if (k->order.kind == SCHED_GANG)
         return run_gang(k);
-    for (uint32_t i = 0; i < k->order.n_items && k->report.then != LEAVES; i++) {
-        if (stop_requested())
-            stop_here(k);
-        else
-            run_item(k, k->order.item[i], k->solo);
+    for (uint32_t i = 0; i < k->order.n_items; i++) {
+        int rc = run_item(k, k->order.item[i], k->solo);
+        if (rc == ERR_STOPPED || (rc && gives_up(k->queue)))
+            break;
     }
     return ERR_OK;
 }
 
-/* The error that this rank ends with: its own, unless what failed here was made elsewhere. */
-static int conclude(const struct rank *k, bool has_left)
+/*
+ * The error that this rank ends with: its own, unless what failed here was made elsewhere; a stop only
+ * if something was left undone.
+ */
+static int conclude(struct rank *k)
 {
-    if (!k->failed || (!has_left && !k->order.has_failed)) {
+    if (k->order.is_cut && !k->order.has_failed && stop_requested())
+        keep_failure(k, make_stop_error(k));
+    if (!k->failed || (!k->order.has_failed && !k->order.is_cut)) {
         err_clear();
         return ERR_OK;
     }
@@ -171,7 +170,6 @@ static int conclude(const struct rank *k, bool has_left)
 static int work(struct comm *comm, const struct queue *queue, struct coordinator *coordinator)
 {
     int rc = ERR_OK;
-    bool has_left = false;
     struct rank *k = NULL;
     TRY(MEM_NEW(k, 1));
     *k = (struct rank){.comm = comm, .queue = queue, .coordinator = coordinator};
@@ -179,14 +177,13 @@ static int work(struct comm *comm, const struct queue *queue, struct coordinator
     TRY(comm_solo(&k->solo));
     for (;;) {
         if (stop_requested())
-            stop_here(k);
-        has_left = k->report.then == LEAVES;
+            k->report.then = LEAVES;
         TRY(ask(k));
         if (k->order.kind == SCHED_LEAVE)
             break;
         TRY(run_order(k));
     }
-    rc = conclude(k, has_left);
+    rc = conclude(k);
 out:
     if (k) {
         comm_stop(&k->solo);

@@ -6,10 +6,13 @@
 
 enum { TAG_REPORT = 1, TAG_ORDER = 2 };
 
-/* From a worker: what it finished, and that it wants more, leaves, or only heard of a stop. */
+/*
+ * From a worker: what it finished, and that it wants more, leaves, or, while it waits, heard of a stop.
+ * What it was given and does not name it has not done.
+ */
 struct report {
     enum { WANTS_MORE, LEAVES, HEARD_OF_A_STOP } then;
-    uint32_t n; /* items that ended */
+    uint32_t n;
     uint64_t peak_bytes;
     uint32_t item[SCHED_BATCH]; /* [n] */
     uint8_t is_ok[SCHED_BATCH]; /* [n] */
@@ -20,7 +23,8 @@ struct order {
     uint32_t kind; /* enum sched_kind */
     uint32_t n_items, n_members;
     uint8_t is_again;
-    uint8_t has_failed; /* with SCHED_LEAVE: an item failed for good */
+    uint8_t has_failed; /* with SCHED_LEAVE: an item failed for good, */
+    uint8_t is_cut;     /* and: not all items have ended */
     uint32_t item[SCHED_BATCH];
     uint32_t member[SCHED_MOST_GANG]; /* only as many as there are go on the way */
 };

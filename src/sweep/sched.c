@@ -277,6 +277,22 @@ bool sched_done(struct sched *s, size_t worker, uint32_t item, bool is_ok, doubl
     return is_ok;
 }
 
+void sched_give_back(struct sched *s, size_t worker)
+{
+    struct worker *w = &s->worker[worker];
+    bool in_gang = w->gang != SIZE_MAX;
+    if (in_gang && s->gang[w->gang].serial == w->serial) {
+        s->gang[w->gang].serial = 0; /* what the others report of it is ignored */
+        item_returned(s, w->item[0]);
+    }
+    while (w->n_items > 0) {
+        uint32_t item = w->item[w->n_items - 1];
+        if (let_go(s, w, item) && !in_gang)
+            item_returned(s, item);
+    }
+    w->gang = SIZE_MAX;
+}
+
 void sched_lost(struct sched *s, size_t worker)
 {
     struct worker *w = &s->worker[worker];
@@ -287,15 +303,7 @@ void sched_lost(struct sched *s, size_t worker)
     s->n_alive--;
     if (before == IN_FORMING)
         gang_remove(s, worker);
-    if (w->gang != SIZE_MAX && s->gang[w->gang].serial == w->serial) {
-        s->gang[w->gang].serial = 0;
-        item_returned(s, w->item[0]);
-    }
-    while (w->n_items > 0) {
-        uint32_t item = w->item[w->n_items - 1];
-        if (let_go(s, w, item) && w->gang == SIZE_MAX)
-            item_returned(s, item);
-    }
+    sched_give_back(s, worker);
 }
 
 void sched_close(struct sched *s)

@@ -116,6 +116,9 @@ void sched_ask(struct sched *s, size_t worker);
  */
 bool sched_done(struct sched *s, size_t worker, uint32_t item, bool is_ok, double now);
 
+/* A worker did not do what it still has: others get it. It does not count as a failure. */
+void sched_give_back(struct sched *s, size_t worker);
+
 /* A worker will never answer again: what it had is given to others. It does not count as a failure. */
 void sched_lost(struct sched *s, size_t worker);
 
