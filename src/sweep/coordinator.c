@@ -22,7 +22,7 @@ struct coordinator {
     pthread_cond_t arrived; /* an order for rank 0 */
     struct order own;
     bool has_own;
-    int n_left; /* other ranks that have not been told to leave */
+    int n_left; /* other ranks that are not gone */
     int rc;
     uint64_t peak_bytes;
     struct progress progress;
@@ -41,8 +41,6 @@ void queue_rest(unsigned *turn)
 static int send_order(struct coordinator *c, size_t worker, const struct order *order)
 {
     size_t unused = (SCHED_MOST_GANG - order->n_members) * sizeof *order->member;
-    if (order->kind == SCHED_LEAVE && worker != 0)
-        c->n_left--;
     if (worker != 0)
         return comm_send(c->comm, (int)worker, TAG_ORDER, order, sizeof *order - unused);
     c->own = *order;
@@ -102,6 +100,10 @@ static int take_report(struct coordinator *c, size_t worker, const struct report
 {
     int rc = ERR_OK;
     double now = clock_now();
+    if (r->then == IS_GONE) {
+        c->n_left--;
+        return ERR_OK;
+    }
     c->peak_bytes = r->peak_bytes > c->peak_bytes ? r->peak_bytes : c->peak_bytes;
     for (uint32_t i = 0; i < r->n; i++)
         take_item(c, worker, r->item[i], r->is_ok[i]);

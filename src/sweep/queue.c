@@ -183,6 +183,9 @@ static int work(struct comm *comm, const struct queue *queue, struct coordinator
             break;
         TRY(run_order(k));
     }
+    k->report.then = IS_GONE;
+    if (!coordinator)
+        TRY(comm_send(comm, 0, TAG_REPORT, &k->report, sizeof k->report));
     rc = conclude(k);
 out:
     if (k) {

@@ -8,10 +8,11 @@ enum { TAG_REPORT = 1, TAG_ORDER = 2 };
 
 /*
  * From a worker: what it finished, and that it wants more, leaves, or, while it waits, heard of a stop.
- * What it was given and does not name it has not done.
+ * What it was given and does not name it has not done. After the order to leave comes its last report,
+ * so that none is left on the way.
  */
 struct report {
-    enum { WANTS_MORE, LEAVES, HEARD_OF_A_STOP } then;
+    enum { WANTS_MORE, LEAVES, HEARD_OF_A_STOP, IS_GONE } then;
     uint32_t n;
     uint64_t peak_bytes;
     uint32_t item[SCHED_BATCH]; /* [n] */
