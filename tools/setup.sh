@@ -1,14 +1,16 @@
 #!/usr/bin/env bash
 # Install what the project needs, or say what is missing. Does nothing when everything is there.
 #
-#   tools/setup.sh [--checks] [--python]     --checks: what tools/check.sh needs too
-#                                            --python: what the golden scripts need too
+#   tools/setup.sh [--checks] [--python] [--slurm]     --checks: what tools/check.sh needs too
+#                                                      --python: what the golden scripts need too
+#                                                      --slurm:  what tests/slurm needs too
 #   tools/setup.sh --list                    the table as Markdown
 #
 # With apt and root (or sudo without a password) missing packages are installed. Elsewhere their names
 # are printed for apt, dnf, conda-forge and Spack, and the exit status is 1. Nothing is looked up by
 # package name, only by what the build will look for, so any way of installing will do.
 set -euo pipefail
+PATH=$PATH:/usr/sbin:/sbin # where daemons lie
 
 # group | what for | probe | apt | dnf | conda-forge | Spack
 # A probe is KIND:NAME, or several of which one is enough: command, cmake (new enough), pkg-config
@@ -43,6 +45,10 @@ python | golden scripts: filters            | py:scipy                | python3-
 python | golden scripts: images             | py:PIL                  | python3-pil         | python3-pillow      | pillow           | py-pillow
 python | golden scripts: artefacts          | py:h5py                 | python3-h5py        | python3-h5py        | h5py             | py-h5py
 python | golden scripts: speed              | lib:libopenblas         | libopenblas0-pthread | openblas-threads   | openblas         | openblas
+slurm  | tests: controller                  | cmd:slurmctld           | slurmctld           | slurm-slurmctld     | -                | slurm
+slurm  | tests: nodes                       | cmd:slurmd              | slurmd              | slurm-slurmd        | -                | slurm
+slurm  | tests: submitting                  | cmd:sbatch              | slurm-client        | slurm               | -                | slurm
+slurm  | tests: authentication              | cmd:munged              | munge               | munge               | -                | munge
 '
 notes='stb is a set of headers: where there is no package, put stb_image.h and stb_image_write.h from
 https://github.com/nothings/stb into a folder "stb" of an include path (CMAKE_PREFIX_PATH/include/stb).
@@ -61,6 +67,7 @@ print_list() {
         build) group=always ;;
         checks) group='`--checks`' ;;
         python) group='`--python`' ;;
+        slurm) group='`--slurm`' ;;
         esac
         echo "| $what | $apt | $dnf | $conda | $spack | $group |"
     done
@@ -141,6 +148,7 @@ for arg; do
     case $arg in
     --checks) groups+=' checks' ;;
     --python) groups+=' python' ;;
+    --slurm) groups+=' slurm' ;;
     --list) print_list && exit 0 ;;
     *) sed -n '2,/^set/{/^#/s/^# \{0,1\}//p}' "${BASH_SOURCE[0]}" >&2 && exit 2 ;;
     esac

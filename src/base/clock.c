@@ -13,9 +13,14 @@ double clock_now(void)
 
 void clock_stamp(char out[CLOCK_STAMP])
 {
-    time_t now = time(NULL);
+    clock_stamp_at(out, (double)time(NULL));
+}
+
+void clock_stamp_at(char out[CLOCK_STAMP], double unix_s)
+{
+    time_t moment = (time_t)unix_s;
     struct tm tm;
-    if (!gmtime_r(&now, &tm) || !strftime(out, CLOCK_STAMP, "%Y-%m-%dT%H:%M:%SZ", &tm))
+    if (!gmtime_r(&moment, &tm) || !strftime(out, CLOCK_STAMP, "%Y-%m-%dT%H:%M:%SZ", &tm))
         out[0] = '\0';
 }
 

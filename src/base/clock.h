@@ -12,6 +12,9 @@ double clock_now(void);
 /* The present moment in UTC, ISO 8601. */
 void clock_stamp(char out[CLOCK_STAMP]);
 
+/* The moment `unix_s` seconds after 1970 in the same form; "" when it has no such form. */
+void clock_stamp_at(char out[CLOCK_STAMP], double unix_s);
+
 /* Sleep; returns early on a signal. */
 void clock_sleep(double seconds);
 

@@ -2,6 +2,7 @@
 #include "base/file.h"
 
 #include "base/err.h"
+#include "base/fault.h"
 #include "base/mem.h"
 #include "base/path.h"
 #include "base/str.h"
@@ -35,6 +36,8 @@ int atomic_begin(struct atomic_file *f, const char *path)
     char host[64];
     host_name(host, sizeof host);
     *f = (struct atomic_file){0};
+    if (fault_at(FAULT_BEFORE, path))
+        FAIL(ERR_IO, "cannot create %s: %s", path, strerror(errno));
     TRY(path_dir(&dir, path));
     TRY(path_mkdirs(dir));
     TRY(str_dup(&f->path, path));
@@ -45,12 +48,13 @@ out:
     return rc;
 }
 
-static int sync_path(const char *path, int flags)
+/* point, file: of the commit that this is a step of. */
+static int sync_path(const char *path, int flags, enum fault_point point, const char *file)
 {
     int rc = ERR_OK;
     int fd = open(path, flags | O_CLOEXEC);
-    if (fd < 0 || fsync(fd))
-        FAIL(ERR_IO, "cannot make %s durable: %s", path, strerror(errno));
+    if (fd < 0 || fault_at(point, file) || fsync(fd))
+        FAIL(ERR_IO, "%s: cannot make %s durable: %s", file, path, strerror(errno));
 out:
     if (fd >= 0)
         (void)close(fd);
@@ -61,12 +65,12 @@ int atomic_commit(struct atomic_file *f)
 {
     int rc = ERR_OK;
     char *dir = NULL;
-    TRY(sync_path(f->temp, O_RDONLY));
-    if (rename(f->temp, f->path))
+    TRY(sync_path(f->temp, O_RDONLY, FAULT_SYNC, f->path));
+    if (fault_at(FAULT_RENAME, f->temp) || rename(f->temp, f->path))
         FAIL(ERR_IO, "cannot rename %s to %s: %s", f->temp, f->path, strerror(errno));
     MEM_FREE(f->temp);
     TRY(path_dir(&dir, f->path));
-    TRY(sync_path(dir, O_RDONLY | O_DIRECTORY));
+    TRY(sync_path(dir, O_RDONLY | O_DIRECTORY, FAULT_AFTER, f->path));
 out:
     MEM_FREE(dir);
     return rc;
@@ -89,7 +93,8 @@ int file_write(const char *path, const char *text, size_t n)
     out = fopen(f.temp, "wb");
     if (!out)
         FAIL(ERR_IO, "cannot write %s: %s", f.temp, strerror(errno));
-    if (fwrite(text, 1, n, out) != n)
+    if (fwrite(text, 1, n / 2, out) != n / 2 || fault_at(FAULT_WRITE, f.temp) ||
+        fwrite(text + n / 2, 1, n - n / 2, out) != n - n / 2)
         FAIL(ERR_IO, "cannot write %s: %s", path, strerror(errno));
     if (fclose(out)) {
         out = NULL;

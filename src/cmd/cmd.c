@@ -2,14 +2,17 @@
 #include "cmd/cmd.h"
 
 #include "base/err.h"
+#include "base/fault.h"
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "par/cores.h"
+#include "sweep/sweep.h"
 
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -157,12 +160,27 @@ out:
     return cause;
 }
 
+/* What MRAD_FAULT asks for, see base/fault.h. */
+static int read_faults(const struct comm *comm)
+{
+    enum { MOST = 16 };
+    const char *writer[MOST];
+    struct fault_context context = {
+        .stage = writer, .rank = comm_rank(comm), .is_stopping = stop_requested};
+    while (context.n_stages < MOST && sweep_writer(context.n_stages)) {
+        writer[context.n_stages] = sweep_writer(context.n_stages);
+        context.n_stages++;
+    }
+    return fault_setup(getenv("MRAD_FAULT"), &context);
+}
+
 static int run_verb(const struct verb *v, int argc, char **argv)
 {
     int rc = ERR_OK;
     struct args args = {0};
     TRY(v->needs == RANKS ? comm_start(&args.comm) : comm_solo(&args.comm));
     log_setup(comm_rank(args.comm), comm_size(args.comm), LOG_INFO);
+    TRY(read_faults(args.comm));
     TRY(args_parse(&args, v->name, argc, argv));
     if (args.help) {
         if (comm_rank(args.comm) == 0) {

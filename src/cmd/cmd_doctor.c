@@ -8,6 +8,7 @@
 #include "config/json.h"
 #include "ops/ops.h"
 #include "par/cores.h"
+#include "par/slurm.h"
 #include "tensor/h5.h"
 #include "version.h"
 
@@ -46,6 +47,19 @@ static int find_machine(cJSON *o, struct comm *comm, int threads)
     TRY(json_put_text(o, "memory", s.text));
 out:
     str_free(&s);
+    return rc;
+}
+
+/* Inside a Slurm job only. */
+static int find_slurm(cJSON *o, const struct comm *comm)
+{
+    int rc = ERR_OK;
+    char *text = NULL;
+    TRY(slurm_job_text(&text, comm));
+    if (text)
+        TRY(json_put_text(o, "slurm", text));
+out:
+    MEM_FREE(text);
     return rc;
 }
 
@@ -122,6 +136,7 @@ int cmd_doctor(struct args *a)
     TRY(json_new(&o));
     TRY(find_libraries(o));
     TRY(find_machine(o, a->comm, threads));
+    TRY(find_slurm(o, a->comm));
     TRY(find_weights(o, c));
     TRY(find_store(o, c));
     TRY(print_findings(a, o));

@@ -6,7 +6,7 @@
 #include "base/str.h"
 #include "cmd/cmd.h"
 #include "config/json.h"
-#include "par/cores.h"
+#include "par/slurm.h"
 #include "report/report.h"
 #include "sweep/sweep.h"
 
@@ -19,7 +19,7 @@ static int read_config(const struct args *a, size_t first, struct config **out)
     int rc = ERR_OK;
     TRY(args_operands(a, first, first + 1, "at most one job file"));
     TRY(args_config(a, args_operand(a, first), out));
-    stop_after((*out)->time_left);
+    TRY(slurm_stop_in_time((*out)->time_left, (*out)->time_margin));
 out:
     return rc;
 }
@@ -115,8 +115,9 @@ static int choose_pair(struct args *a, struct config **out)
     TRY(str_make(&a->set[a->n_set], "pairs=[%s]", text));
     a->n_set++;
     TRY(read_config(a, 0, out));
-    if ((*out)->n_variants != 1 || (*out)->n_seeds != 1)
-        FAIL(ERR_CONFIG, "eval: one variant and one seed wanted; use sweep for more");
+    if ((*out)->n_variants != 1 || (*out)->n_seeds != 1 || (*out)->n_ablations != 0)
+        FAIL(ERR_CONFIG,
+             "eval: one variant and one seed wanted, and no ablations; use sweep for more");
 out:
     json_free(&pair);
     MEM_FREE(text);

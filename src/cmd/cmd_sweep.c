@@ -1,5 +1,6 @@
 /* cmd_sweep.c - mrad sweep, plan and status: the whole grid. */
 #include "base/err.h"
+#include "base/fault.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -7,7 +8,7 @@
 #include "base/str.h"
 #include "cmd/cmd.h"
 #include "config/json.h"
-#include "par/cores.h"
+#include "par/slurm.h"
 #include "sweep/sweep.h"
 #include "version.h"
 
@@ -16,8 +17,9 @@
 #include <string.h>
 
 /* The allowed part of the environment: what explains a run, nothing that could be a secret. */
-static const char *const recorded_env[] = {"SLURM_JOB_ID", "SLURM_JOB_NODELIST", "SLURM_NTASKS",
-                                           "OMP_NUM_THREADS", "CUDA_VISIBLE_DEVICES"};
+static const char *const recorded_env[] = {
+    "SLURM_JOB_ID",       "SLURM_ARRAY_JOB_ID", "SLURM_ARRAY_TASK_ID", "SLURM_RESTART_COUNT",
+    "SLURM_JOB_NODELIST", "SLURM_NTASKS",       "OMP_NUM_THREADS",     "CUDA_VISIBLE_DEVICES"};
 
 /* used.json: the configuration, complete; run.json: who ran it and with which program. */
 static int write_provenance(const struct args *a, const struct config *c)
@@ -66,11 +68,28 @@ static int finish(const struct args *a, const struct config *c, const struct swe
     if (comm_rank(a->comm) != 0)
         return ERR_OK;
     TRY(sweep_results(sweep, &results));
+    (void)fault_stage("results");
     TRY(results_write(&results, c->out));
     TRY(print_results(a, &results));
     log_root("sweep", "report: %s/results.md", c->out);
 out:
+    (void)fault_stage(NULL);
     results_free(&results);
+    return rc;
+}
+
+/* A part writes into a folder of its own below the job's: parts run at the same time. */
+static int divide_out(struct config *c)
+{
+    int rc = ERR_OK;
+    char *text = NULL;
+    size_t index;
+    size_t count;
+    TRY(sweep_part(&index, &count, c->part));
+    TRY(str_make(&text, "%s/part-%zu-of-%zu", c->out, index, count));
+    MEM_FREE(c->out);
+    c->out = text;
+out:
     return rc;
 }
 
@@ -86,7 +105,9 @@ static int read_job(const struct args *a, struct config **out)
         MEM_FREE((*out)->out);
         (*out)->out = text;
     }
-    stop_after((*out)->time_left);
+    if ((*out)->part)
+        TRY(divide_out(*out));
+    TRY(slurm_stop_in_time((*out)->time_left, (*out)->time_margin));
 out:
     return rc;
 }

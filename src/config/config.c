@@ -12,7 +12,7 @@
 
 enum { MAX_FILE = 16 << 20, MAX_KEY = 160 };
 
-static int unknown_key(const char *from, const char *key)
+int config_unknown_key(const char *from, const char *key)
 {
     int rc = ERR_OK;
     const char **names = NULL;
@@ -57,7 +57,7 @@ static int read_object(struct config *c, const cJSON *object, const char *above,
         else if (is_group(key))
             FAIL(ERR_CONFIG, "%s: %s: wanted an object of settings", from, key);
         else
-            TRY(unknown_key(from, key));
+            TRY(config_unknown_key(from, key));
     }
 out:
     return rc;
@@ -151,7 +151,7 @@ static int apply_set(struct config *c, const char *text)
     else if (str_starts(key, "datasets."))
         TRY(set_dataset(c, key, value));
     else
-        TRY(unknown_key("--set", key));
+        TRY(config_unknown_key("--set", key));
 out:
     json_free(&value);
     return rc;
@@ -219,6 +219,7 @@ void config_free(struct config **config)
     config_drop_texts(&c->variant, &c->n_variants);
     config_drop_datasets(c);
     config_drop_pairs(c);
+    config_drop_ablations(c);
     MEM_FREE(*config);
 }
 
@@ -262,7 +263,7 @@ out:
     return rc;
 }
 
-int config_stage_text(char **out, const struct config *config, enum stage_flag stage)
+int config_stage_text(char **out, const struct config *config, int stages)
 {
     int rc = ERR_OK;
     cJSON *tree = NULL;
@@ -270,7 +271,7 @@ int config_stage_text(char **out, const struct config *config, enum stage_flag s
     *out = NULL;
     TRY(json_new(&tree));
     for (size_t i = 0; i < config_n_fields; i++)
-        if (config_fields[i].stages & (int)stage) {
+        if (config_fields[i].stages & stages) {
             TRY(config_value(&value, config, &config_fields[i]));
             (void)cJSON_AddItemToObject(tree, config_fields[i].key, value);
         }

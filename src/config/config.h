@@ -33,6 +33,13 @@ struct pair {
     char *test;
 };
 
+/* A setting beside the configuration itself: some of its keys with other values. */
+struct ablation {
+    char *
+        label; /* "bank.neighbour_pool=false score.k=0", made from keys and values; no two are equal */
+    char *values; /* one line of JSON, {"key": value, ...} */
+};
+
 /* Every field is explained in the table (mrad help config). Texts are owned. */
 struct config {
     int preset;
@@ -72,12 +79,15 @@ struct config {
     double clip_lr;
     size_t clip_epochs;
     size_t n_ctx, n_deep, deep_len;
+    int bias; /* index into config_biases */
     double text_tau;
 
     int kernels; /* index into config_kernels */
     size_t threads;
     int on_bad_item; /* enum bad_item */
     double time_left;
+    double time_margin;
+    char *part; /* "I/N", or NULL */
     int gather; /* index into config_gathers */
 
     char *store;
@@ -92,9 +102,12 @@ struct config {
     int pairing; /* enum pairing */
     struct pair *pair;
     size_t n_pairs; /* only for PAIRS_LISTED */
+    struct ablation *ablation;
+    size_t n_ablations;
 };
 
-/* The names behind the indices `kernels` and `gather`. */
+/* The names behind the indices `bias`, `kernels` and `gather`. */
+extern const char *const config_biases[];
 extern const char *const config_kernels[];
 extern const char *const config_gathers[];
 
@@ -121,9 +134,13 @@ int config_text(char **out, const struct config *config);
 
 /*
  * The fields that are part of a stage, as one line of JSON in table order: what artefacts carry and
- * what their keys are made of. Free with MEM_FREE.
+ * what their keys are made of. stages: an enum stage_flag, or several or-ed. Free with MEM_FREE.
  */
-int config_stage_text(char **out, const struct config *config, enum stage_flag stage);
+int config_stage_text(char **out, const struct config *config, int stages);
+
+/* The configuration with the values of an ablation in their place, and no ablations. config_free. */
+int config_ablate(struct config **out, const struct config *config,
+                  const struct ablation *ablation);
 
 /* Print the field table for people: key, kind, range, default, help. */
 int config_help(char **out);

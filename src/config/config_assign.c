@@ -8,15 +8,14 @@
 #include <stdio.h>
 #include <string.h>
 
-/* A short account of a JSON value for messages. */
-static const char *describe(char out[48], const cJSON *value)
+const char *config_describe(char out[DESCRIPTION], const cJSON *value)
 {
     if (cJSON_IsString(value))
-        (void)snprintf(out, 48, "\"%.40s\"", value->valuestring);
+        (void)snprintf(out, DESCRIPTION, "\"%.40s\"", value->valuestring);
     else if (cJSON_IsNumber(value))
-        (void)snprintf(out, 48, "%g", value->valuedouble);
+        (void)snprintf(out, DESCRIPTION, "%g", value->valuedouble);
     else
-        (void)snprintf(out, 48, "%s",
+        (void)snprintf(out, DESCRIPTION, "%s",
                        cJSON_IsObject(value)  ? "an object"
                        : cJSON_IsArray(value) ? "a list"
                        : cJSON_IsNull(value)  ? "null"
@@ -28,11 +27,12 @@ static const char *describe(char out[48], const cJSON *value)
 static int number_in_range(const struct field *f, const cJSON *value, const char *from, double *out)
 {
     int rc = ERR_OK;
-    char found[48];
+    char found[DESCRIPTION];
     bool is_whole = f->kind == KIND_SIZE || f->kind == KIND_SIZES;
     double x = value->valuedouble;
     if (!cJSON_IsNumber(value))
-        FAIL(ERR_CONFIG, "%s: %s: found %s, wanted a number", from, f->key, describe(found, value));
+        FAIL(ERR_CONFIG, "%s: %s: found %s, wanted a number", from, f->key,
+             config_describe(found, value));
     if (!(x >= f->low && x <= f->high)) /* also false for NaN */
         FAIL(ERR_CONFIG, "%s: %s: found %g, wanted a number from %g to %g", from, f->key, x, f->low,
              f->high);
@@ -46,7 +46,7 @@ out:
 static int choose(const struct field *f, const cJSON *value, const char *from, int *out)
 {
     int rc = ERR_OK;
-    char found[48];
+    char found[DESCRIPTION];
     struct str known = {0};
     if (cJSON_IsString(value))
         for (int i = 0; f->choices[i]; i++)
@@ -56,8 +56,8 @@ static int choose(const struct field *f, const cJSON *value, const char *from, i
             }
     for (int i = 0; f->choices[i]; i++)
         TRY(str_addf(&known, "%s\"%s\"", i ? ", " : "", f->choices[i]));
-    FAIL(ERR_CONFIG, "%s: %s: found %s, wanted one of %s", from, f->key, describe(found, value),
-         known.text);
+    FAIL(ERR_CONFIG, "%s: %s: found %s, wanted one of %s", from, f->key,
+         config_describe(found, value), known.text);
 out:
     str_free(&known);
     return rc;
@@ -66,13 +66,14 @@ out:
 static int assign_text(char **slot, const struct field *f, const cJSON *value, const char *from)
 {
     int rc = ERR_OK;
-    char found[48];
+    char found[DESCRIPTION];
     if (cJSON_IsNull(value) && !f->fallback) { /* as config_text writes an unset text */
         MEM_FREE(*slot);
         return ERR_OK;
     }
     if (!cJSON_IsString(value) || !value->valuestring[0])
-        FAIL(ERR_CONFIG, "%s: %s: found %s, wanted a text", from, f->key, describe(found, value));
+        FAIL(ERR_CONFIG, "%s: %s: found %s, wanted a text", from, f->key,
+             config_describe(found, value));
     MEM_FREE(*slot);
     TRY(str_dup(slot, value->valuestring));
 out:
@@ -83,13 +84,13 @@ static int assign_list(struct config *c, const struct field *f, const cJSON *val
                        const char *from)
 {
     int rc = ERR_OK;
-    char found[48];
+    char found[DESCRIPTION];
     double x;
     const cJSON *one;
     size_t n = (size_t)cJSON_GetArraySize(value);
     if (!cJSON_IsArray(value) || n == 0)
         FAIL(ERR_CONFIG, "%s: %s: found %s, wanted a list that is not empty", from, f->key,
-             describe(found, value));
+             config_describe(found, value));
     if (f->kind == KIND_TEXTS) {
         config_drop_texts(&c->variant, &c->n_variants);
         TRY(MEM_NEW(c->variant, n));
@@ -112,7 +113,7 @@ static int dataset_member(struct dataset_entry *d, const cJSON *member, const ch
 {
     static const char *const known[] = {"root", "meta", "bank"};
     int rc = ERR_OK;
-    char found[48];
+    char found[DESCRIPTION];
     const char *near;
     char **slot = strcmp(member->string, "root") == 0   ? &d->root
                   : strcmp(member->string, "meta") == 0 ? &d->meta
@@ -125,7 +126,7 @@ static int dataset_member(struct dataset_entry *d, const cJSON *member, const ch
     }
     if (!cJSON_IsString(member) || !member->valuestring[0])
         FAIL(ERR_CONFIG, "%s: datasets.%s.%s: found %s, wanted a text", from, d->name,
-             member->string, describe(found, member));
+             member->string, config_describe(found, member));
     TRY(str_dup(slot, member->valuestring));
 out:
     return rc;
@@ -134,12 +135,12 @@ out:
 int config_assign_datasets(struct config *c, const cJSON *value, const char *from)
 {
     int rc = ERR_OK;
-    char found[48];
+    char found[DESCRIPTION];
     const cJSON *one;
     const cJSON *member;
     if (!cJSON_IsObject(value))
         FAIL(ERR_CONFIG, "%s: datasets: found %s, wanted an object of data sets", from,
-             describe(found, value));
+             config_describe(found, value));
     config_drop_datasets(c);
     TRY(MEM_NEW(c->dataset, (size_t)cJSON_GetArraySize(value) + 1));
     cJSON_ArrayForEach(one, value)
@@ -153,7 +154,7 @@ int config_assign_datasets(struct config *c, const cJSON *value, const char *fro
                  from, d->name);
         if (!cJSON_IsObject(one))
             FAIL(ERR_CONFIG, "%s: datasets.%s: found %s, wanted {\"root\": ...}", from, d->name,
-                 describe(found, one));
+                 config_describe(found, one));
         cJSON_ArrayForEach(member, one) TRY(dataset_member(d, member, from));
         if (!d->root)
             FAIL(ERR_CONFIG, "%s: datasets.%s.root: missing", from, d->name);
@@ -181,7 +182,7 @@ int config_assign_pairs(struct config *c, const cJSON *value, const char *from)
 {
     int rc = ERR_OK;
     const char *word = cJSON_GetStringValue(value);
-    char found[48];
+    char found[DESCRIPTION];
     const cJSON *one;
     config_drop_pairs(c);
     if (word && strcmp(word, "protocol") == 0) {
@@ -196,7 +197,7 @@ int config_assign_pairs(struct config *c, const cJSON *value, const char *from)
         FAIL(ERR_CONFIG,
              "%s: pairs: found %s, wanted \"protocol\", \"all\" or a list of pairs that is "
              "not empty",
-             from, describe(found, value));
+             from, config_describe(found, value));
     }
 out:
     return rc;
@@ -206,7 +207,7 @@ int config_assign(struct config *config, const struct field *f, const cJSON *val
                   const char *from)
 {
     int rc = ERR_OK;
-    char found[48];
+    char found[DESCRIPTION];
     char *at = (char *)config + f->offset;
     double x = 0;
     switch (f->kind) {
@@ -221,7 +222,7 @@ int config_assign(struct config *config, const struct field *f, const cJSON *val
     case KIND_BOOL:
         if (!cJSON_IsBool(value))
             FAIL(ERR_CONFIG, "%s: %s: found %s, wanted true or false", from, f->key,
-                 describe(found, value));
+                 config_describe(found, value));
         *(bool *)at = cJSON_IsTrue(value);
         break;
     case KIND_CHOICE:
@@ -233,6 +234,8 @@ int config_assign(struct config *config, const struct field *f, const cJSON *val
         return config_assign_datasets(config, value, from);
     case KIND_PAIRS:
         return config_assign_pairs(config, value, from);
+    case KIND_ABLATIONS:
+        return config_assign_ablations(config, value, from);
     }
 out:
     return rc;
@@ -331,6 +334,8 @@ static cJSON *make_value(const struct config *c, const struct field *f)
         return datasets_value(c);
     case KIND_PAIRS:
         return pairs_value(c);
+    case KIND_ABLATIONS:
+        return config_ablations_value(c);
     }
     return NULL;
 }

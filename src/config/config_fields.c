@@ -12,6 +12,8 @@ static const char *const fusions[] = {"weighted", "sum", NULL};
 static const char *const schedules[] = {"cosine", "constant", NULL};
 static const char *const class_losses[] = {"ce", "bce", NULL};
 static const char *const bad_items[] = {"stop", "skip", NULL};
+const char *const config_biases[] = {"static",        "class-token", "cross-patch",
+                                     "anomaly-prior", "dual-prior",  NULL};
 const char *const config_kernels[] = {"auto", "cpu", "ref", NULL};
 const char *const config_gathers[] = {"mpi", NULL};
 
@@ -113,6 +115,9 @@ const struct field config_fields[] = {
      "tokens of a deep prompt"},
     {"train.clip.tau", KIND_REAL, AT(text_tau), "0.07", 1e-4, 1e4, NULL, IN_PROMPTS,
      "temperature of the text map"},
+    {"train.clip.bias", KIND_CHOICE, AT(bias), "\"dual-prior\"", 0, 0, config_biases, IN_PROMPTS,
+     "what biases the prompts: nothing (static), the image's class feature, patches by learnable "
+     "attention, or regional priors: anomalous only, or both as published"},
 
     {"metrics.pro_limit", KIND_REAL, AT(pro_limit), "0.3", 1e-6, 1, NULL, IN_METRICS,
      "largest false positive rate that PRO integrates to"},
@@ -126,7 +131,11 @@ const struct field config_fields[] = {
     {"run.on_bad_item", KIND_CHOICE, AT(on_bad_item), "\"stop\"", 0, 0, bad_items, 0,
      "an unreadable image or mask stops the run, or is skipped and listed"},
     {"run.time_left", KIND_REAL, AT(time_left), "0", 0, 1e9, NULL, 0,
-     "stop with exit code 75 after this many seconds; 0: no limit"},
+     "stop with exit code 75 after this many seconds; 0: no limit, in a Slurm job its end"},
+    {"run.time_margin", KIND_REAL, AT(time_margin), "60", 0, 1e9, NULL, 0,
+     "in a Slurm job, stop so many seconds before SLURM_JOB_END_TIME"},
+    {"run.part", KIND_TEXT, AT(part), NULL, 0, 0, NULL, 0,
+     "I/N: of a sweep's pairs only numbers I, I + N, I + 2 N, ... from 0, results in out/part-I-of-N"},
 
     {"datasets", KIND_DATASETS, AT(dataset), NULL, 0, 0, NULL, 0,
      "object: name -> {\"root\": folder, \"meta\": file, default root/meta.json, \"bank\": bank file, "
@@ -138,6 +147,9 @@ const struct field config_fields[] = {
      "list of methods: mrad-tf, mrad-ft, mrad-clip"},
     {"seeds", KIND_SIZES, AT(seed), "[111]", 0, 0x1p53, NULL, 0,
      "list of seeds; mrad-tf draws no random numbers"},
+    {"ablations", KIND_ABLATIONS, AT(ablation), "[]", 0, 0, NULL, 0,
+     "settings beside the job's own: list of objects {\"key\": value or list of values, ...}, each of "
+     "which stands for all combinations; keys of banks, heads, scores and metrics"},
     {"store", KIND_TEXT, AT(store), "\"store\"", 0, 0, NULL, 0,
      "folder of artefacts, shared by all runs"},
     {"out", KIND_TEXT, AT(out), "\"results/run\"", 0, 0, NULL, 0, "folder of this run's results"},

@@ -16,6 +16,7 @@ enum kind {
     KIND_SIZES,  /* size_t *, count in the following size_t */
     KIND_DATASETS,
     KIND_PAIRS,
+    KIND_ABLATIONS,
 };
 
 struct field {
@@ -49,16 +50,28 @@ const struct field *config_field(const char *key);
 int config_assign(struct config *config, const struct field *field, const cJSON *value,
                   const char *from);
 
-/* The two fields with a structure of their own. */
+/* The fields with a structure of their own. */
 int config_assign_datasets(struct config *config, const cJSON *value, const char *from);
 int config_assign_pairs(struct config *config, const cJSON *value, const char *from);
+int config_assign_ablations(struct config *config, const cJSON *value, const char *from);
+
+/* ERR_CONFIG for a key that is none, with the nearest one. */
+int config_unknown_key(const char *from, const char *key);
+
+/* A short account of a JSON value for messages, in out. */
+enum { DESCRIPTION = 48 };
+const char *config_describe(char out[DESCRIPTION], const cJSON *value);
 
 /* A JSON value for the member a field stands for; the caller owns it. */
 int config_value(cJSON **out, const struct config *config, const struct field *field);
+
+/* The settings as a list of objects, one each; NULL without memory. */
+cJSON *config_ablations_value(const struct config *config);
 
 /* Release the lists a new value replaces. */
 void config_drop_texts(char ***list, size_t *n);
 void config_drop_datasets(struct config *config);
 void config_drop_pairs(struct config *config);
+void config_drop_ablations(struct config *config);
 
 #endif /* CONFIG_CONFIG_INT_H */

@@ -32,6 +32,13 @@ int json_line(char **out, const struct cJSON *tree);
 /* Write indented text to a file, atomically. */
 int json_write(const struct cJSON *tree, const char *path);
 
+/*
+ * The same with a last member "hash" added to the tree: the hash of the file's bytes with the hash's own
+ * digits as zeros. Reading demands it: ERR_FORMAT for a file with any changed byte.
+ */
+int json_write_sealed(struct cJSON *tree, const char *path);
+int json_read_sealed(struct cJSON **out, const char *path, size_t max_bytes);
+
 /* Free and set to NULL. */
 void json_free(struct cJSON **tree);
 

@@ -1,11 +1,12 @@
 /*
  * content_hash.c - what a data set's files hold, as hashes, without reading unchanged files again.
  *
- * The memory is a text file: "size mtime_ns hash path" per line, the images in item order, then
- * the masks. A file changed within the last two seconds is not remembered: it could change again
+ * The memory is a text file: its own hash, then "size mtime_ns hash path" per line, the images in item
+ * order, then the masks. A file changed within the last two seconds is not remembered: it could change again
  * within the clock's resolution.
  */
 #include "base/err.h"
+#include "base/fault.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/path.h"
@@ -13,6 +14,7 @@
 #include "features/features_int.h"
 
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -56,6 +58,16 @@ static int parse_line(struct known *out, char *line)
     return ERR_OK;
 }
 
+/* Is the first line the hash of all that follows? */
+static bool is_whole(const char *text, size_t n)
+{
+    char hex[HASH_HEX];
+    if (n < HASH_HEX || text[HASH_HEX - 1] != '\n')
+        return false;
+    hash_hex(hex, hash_bytes(text + HASH_HEX, n - HASH_HEX));
+    return memcmp(text, hex, HASH_HEX - 1) == 0;
+}
+
 /* A missing or damaged memory is an empty one: it only saves time. */
 static int recall(struct memory *m, const char *path)
 {
@@ -66,7 +78,10 @@ static int recall(struct memory *m, const char *path)
     if (!path_is_file(path))
         return ERR_OK;
     TRY(file_read(path, (size_t)1 << 30, &m->text, &n));
-    for (line = strtok_r(m->text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
+    if (!is_whole(m->text, n))
+        return ERR_OK;
+    for (line = strtok_r(m->text + HASH_HEX, "\n", &rest); line;
+         line = strtok_r(NULL, "\n", &rest)) {
         TRY(MEM_GROW(m->entry, &m->cap, m->n + 1));
         if (parse_line(&m->entry[m->n], line) == ERR_OK)
             m->n++;
@@ -134,18 +149,29 @@ out:
 static int remember(const char *file, char *const *path, const struct finding *found, size_t n)
 {
     int rc = ERR_OK;
+    struct str lines = {0};
     struct str text = {0};
     char hex[HASH_HEX];
+    char *dir = NULL;
+    const char *former = fault_stage("hashes");
     int64_t newest = ((int64_t)time(NULL) - 2) * 1000000000;
     for (size_t i = 0; i < n; i++) {
         if (!path[i][0] || found[i].is_missing || found[i].mtime > newest || strchr(path[i], '\n'))
             continue;
         hash_hex(hex, found[i].hash);
-        TRY(str_addf(&text, "%" PRIu64 " %" PRId64 " %s %s\n", found[i].size, found[i].mtime, hex,
+        TRY(str_addf(&lines, "%" PRIu64 " %" PRId64 " %s %s\n", found[i].size, found[i].mtime, hex,
                      path[i]));
     }
-    TRY(file_write(file, text.text ? text.text : "", text.len));
+    TRY(path_dir(&dir, file));
+    TRY(file_clean_temp(dir));
+    hash_hex(hex, hash_bytes(lines.text, lines.len));
+    TRY(str_addf(&text, "%s\n", hex));
+    TRY(str_add_bytes(&text, lines.text, lines.len));
+    TRY(file_write(file, text.text, text.len));
 out:
+    (void)fault_stage(former);
+    MEM_FREE(dir);
+    str_free(&lines);
     str_free(&text);
     return rc;
 }
@@ -180,7 +206,7 @@ int content_hashes(struct hash *out, struct comm *comm, const char *store, const
     TRY(MEM_NEW(found, n));
     TRY(str_make(&file, "%s/hashes/%s.txt", store, m->name));
     TRY(list_paths(path, m));
-    TRY(recall(&memory, file));
+    TRY_ALL(comm, recall(&memory, file));
     TRY_ALL(comm, examine_share(mine, comm, &memory, path, n, lenient));
     TRY(comm_allgather(comm, mine, share * sizeof *mine, dealt));
     for (size_t i = 0; i < n; i++)

@@ -12,7 +12,7 @@
  * MRAD-CLIP: the frozen metric of MRAD-FT splits an image's patches into normal and anomalous regions;
  * their mean features (regional priors), through two linear maps, bias the learnable context of the
  * prompts "object" and "damaged object". The map is the softmax of the patches' cosines to the two
- * text features.
+ * text features. train.clip.bias takes something else, or nothing, in the place of the priors.
  *
  * Training is data-parallel over the items of a batch; gradients are summed in item order, so that any
  * number of ranks gives the same bytes.
@@ -33,10 +33,20 @@
 enum ft_tensor { FT_WQ, FT_BQ, FT_WK, FT_BK, FT_IQ, FT_IBQ, FT_IK, FT_IBK, FT_TENSORS };
 
 /*
- * The tensors of MRAD-CLIP: context tokens of the normal and the anomalous prompt, deep prompts, and the
- * two prompt projections (n normal, a anomalous; b bias).
+ * The tensors of MRAD-CLIP: context tokens of the normal and the anomalous prompt, deep prompts, the two
+ * prompt projections (n normal, a anomalous; b bias), and the queries of the attention over patches.
+ * Those that the source of the prompts' bias does not train have no elements and are in no file.
  */
-enum clip_tensor { CLIP_CTX, CLIP_DEEP, CLIP_PN, CLIP_PBN, CLIP_PA, CLIP_PBA, CLIP_TENSORS };
+enum clip_tensor {
+    CLIP_CTX,
+    CLIP_DEEP,
+    CLIP_PN,
+    CLIP_PBN,
+    CLIP_PA,
+    CLIP_PBA,
+    CLIP_QUERY,
+    CLIP_TENSORS
+};
 
 enum { HEAD_MAX_TENSORS = 8, HEAD_MAX_RANK = 3 };
 
@@ -47,6 +57,7 @@ struct head_form {
     const char *name[HEAD_MAX_TENSORS];
     int rank[HEAD_MAX_TENSORS];
     size_t dim[HEAD_MAX_TENSORS][HEAD_MAX_RANK];
+    bool is_normal[HEAD_MAX_TENSORS]; /* drawn normal, deviation 0.02; else a map or its bias */
 };
 
 /* Trained parameters. */
@@ -68,8 +79,12 @@ struct prompt_sizes {
     size_t deep_len; /* tokens of each */
 };
 
-/* The form of MRAD-CLIP: T text width, E embed. */
-struct head_form head_form_clip(size_t text_width, size_t embed, const struct prompt_sizes *sizes);
+/* Where the prompts' bias comes from, one of train.clip.bias. */
+struct bias_source;
+
+/* The form of MRAD-CLIP with a source of the prompts' bias: T text width, E embed. */
+struct head_form head_form_clip(const struct bias_source *bias, size_t text_width, size_t embed,
+                                const struct prompt_sizes *sizes);
 
 /* What training is told; the configuration and two optional files. */
 struct train_options {
@@ -97,8 +112,9 @@ struct head_place {
     const struct head_place *metric; /* mrad-clip: the head of MRAD-FT it builds on; borrowed */
     const char *weights;             /* mrad-clip: the file with the text tower; borrowed */
     struct head_form form;
-    struct prompt_tokens tokens; /* mrad-clip */
-    double text_tau;             /* mrad-clip: temperature of the text map */
+    struct prompt_tokens tokens;    /* mrad-clip */
+    const struct bias_source *bias; /* mrad-clip; static */
+    double text_tau;                /* mrad-clip: temperature of the text map */
     size_t seed;
     struct train_options options;
     char *options_text;    /* JSON */
@@ -119,7 +135,10 @@ struct head_place {
 int head_plan_ft(struct head_place **out, const struct config *config,
                  const struct bank_place *bank, size_t seed);
 
-/* The same for MRAD-CLIP on top of a metric's place. Reads tokens, or the tokenizer's files. */
+/*
+ * The same for MRAD-CLIP on top of a metric's place. Reads tokens, or the tokenizer's files. A given head
+ * (head.clip) of another source of the prompts' bias is refused with both names.
+ */
 int head_plan_clip(struct head_place **out, const struct config *config,
                    const struct head_place *metric);
 void head_place_free(struct head_place **place);
@@ -127,8 +146,14 @@ void head_place_free(struct head_place **place);
 /* Path of head.h5; free with MEM_FREE. */
 int head_path(char **out, const struct head_place *place);
 
-/* Is a whole head of this key there? Local. */
+/* Is a whole head of this key there, and can all of it be read? Local. */
 bool head_exists(const struct head_place *place);
+
+/*
+ * Remove what a killed run left: half-written files, and the checkpoint where the head is there. Local,
+ * by one rank.
+ */
+int head_tidy(const struct head_place *place);
 
 /*
  * Train and write head.h5; goes on from the last checkpoint when there is one. Collective. bank is the
@@ -157,7 +182,8 @@ int head_import(const char *checkpoint, const char *bank, const char *out, char 
 
 /*
  * Write the parameters of n files, heads or imported ones, as one checkpoint. Prompts need the metric
- * they were trained on; another one is refused with both hashes. Local.
+ * they were trained on; another one is refused with both hashes. ERR_USAGE for prompts whose bias is not
+ * the published one, which a checkpoint has no place for. Local.
  */
 int head_export(const char *const *path, size_t n, const char *out);
 
@@ -173,12 +199,19 @@ int prompter_new(struct prompter **out, const struct head_place *place, struct o
                  size_t max_images, bool trains);
 void prompter_free(struct prompter **prompter);
 
-/*
- * query [N, D], unit pooled patches, and mass [N], what MRAD-FT's metric retrieved for them -> map [N],
- * the probability of "damaged" by cosine to the dynamic prompts.
- */
-int prompter_map(struct prompter *prompter, const struct head *head, const float *query,
-                 const float *mass, float *map);
+/* Does the prompts' bias depend on what MRAD-FT's metric retrieves? */
+bool prompter_needs_mass(const struct prompter *prompter);
+
+/* An image as the prompts see it. */
+struct prompt_view {
+    const float *query; /* [N, D] unit pooled patches */
+    const float *mass;  /* [N] what MRAD-FT's metric retrieved for them; NULL where not needed */
+    const float *image; /* [E] unit class token */
+};
+
+/* map [N]: each patch's probability of "damaged" by cosine to the dynamic prompts. Local. */
+int prompter_map(struct prompter *prompter, const struct head *head, const struct prompt_view *view,
+                 float *map);
 
 /* ---- measuring ---- */
 

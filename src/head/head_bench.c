@@ -247,7 +247,8 @@ static int make_prompts(struct head_bench *b, const struct config *config, struc
     b->prompts.n_steps = 1;
     b->prompts.metric = &b->metric;
     b->prompts.weights = config->weights;
-    b->prompts.form = head_form_clip(shape->text_width, shape->embed, &sizes);
+    TRY(bias_find(&b->prompts.bias, config_biases[config->bias]));
+    b->prompts.form = head_form_clip(b->prompts.bias, shape->text_width, shape->embed, &sizes);
     b->prompts.text_tau = config->text_tau;
     for (size_t i = 0; i < 2 * (size_t)POSITIONS; i++)
         b->ids[i] = (int32_t)(i % 7);
@@ -342,11 +343,12 @@ double head_bench_flop(const struct head_bench *b, bool first_epoch)
     double t = (double)shape->text_width;
     const struct train_options *o = &b->place->options;
     double priors = retrieval_flop(n, PIXEL_KEYS, d, e, o->dropout_pixel);
+    bool asks_metric = first_epoch && b->clip && b->place->bias->needs_mass;
     double keys = 4.0 * PIXEL_KEYS * d * e + 4.0 * IMAGE_KEYS * e * e;
     double tower = 4.0 * (double)shape->text_layers * 2 * BATCH * POSITIONS * t *
                    (4 * t + 2 * (double)shape->text_hidden);
     if (!b->clip)
         return keys + BATCH * (level_flop(n, PIXEL_KEYS, d, e, o->dropout_pixel) +
                                level_flop(1, IMAGE_KEYS, e, e, o->dropout_image));
-    return tower + BATCH * (2 * n * d * e + 6 * n * e + (first_epoch ? priors : 0));
+    return tower + BATCH * (2 * n * d * e + 6 * n * e + (asks_metric ? priors : 0));
 }

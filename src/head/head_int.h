@@ -44,9 +44,15 @@ int head_read_order(struct head_place *place, const char *key, const char *text)
  */
 int head_read_given(struct head_place *place, const char *key, const char *text);
 
-/* All tensors of a head under a group of a file. */
+/* All tensors of a head that have elements, under a group of a file. */
 int head_write_tensors(struct h5 *f, const char *group, const struct head *h, const char *meaning);
 int head_read_tensors(struct h5 *f, const char *group, struct head *h);
+
+/*
+ * The source of the prompts' bias that a file with prompts says; files from before there were others say
+ * none, and have the published one.
+ */
+int head_read_bias(const struct bias_source **out, struct h5 *f);
 
 /* The token ids of a prompt pair as the dataset `tokens`. */
 int head_write_tokens(struct h5 *f, const struct prompt_tokens *tokens);
@@ -69,7 +75,7 @@ int head_find_tokens(char **out, const char *key, const char *text);
 /* Token ids of the two prompts from "FILE:/dataset". */
 int head_read_tokens(struct prompt_tokens *out, const char *key, const char *text);
 
-/* Start values: maps as torch.nn.Linear draws them, prompts normal with deviation 0.02. */
+/* Start values: maps as torch.nn.Linear draws them, prompts and queries normal, deviation 0.02. */
 void head_draw(struct head *head, size_t seed);
 
 /* One step of Adam (0.5, 0.999, 1e-8), as torch.optim.Adam in float32. step counts from 1. */
@@ -100,6 +106,40 @@ struct step_method {
 
 extern const struct step_method ft_method;
 extern const struct step_method clip_method;
+
+/* ---- where the prompts' bias comes from ---- */
+
+/* As published. */
+#define BIAS_PUBLISHED "dual-prior"
+
+/* What a source may look at, of one image. */
+struct bias_view {
+    size_t n_patch, embed;  /* N, E */
+    const float *projected; /* [N, E] unit patches in the joint embedding */
+    const float *mass;      /* [N] retrieved by MRAD-FT's metric; NULL unless needs_mass */
+    const float *image;     /* [E] unit class token */
+};
+
+struct bias_source {
+    const char *name; /* as in train.clip.bias */
+    unsigned trains;  /* tensors besides ctx and deep, bits 1 << enum clip_tensor */
+    bool needs_mass;
+    /*
+     * Priors [2, E] (normal, anomalous), the inputs of the prompt projections; weight [N, 2] is kept for
+     * grad. NULL: there is no bias, so all images have the same two prompts. Local.
+     */
+    int (*prior)(const struct core_engine *engine, const struct head *head,
+                 const struct bias_view *view, float *weight, float *prior);
+    /*
+     * From the gradient by the priors to that by the queries [2, E]; score [N, 2] is room. NULL: the
+     * priors depend on no parameter. Local.
+     */
+    int (*grad)(const struct core_engine *engine, const struct bias_view *view, const float *weight,
+                const float *grad_prior, float *score, float *grad_query);
+};
+
+/* Find a source by name; ERR_CONFIG lists the known ones. The result is static. */
+int bias_find(const struct bias_source **out, const char *name);
 
 struct ft_step;
 
@@ -138,11 +178,10 @@ int gather_round(struct comm *comm, const void *mine, size_t bytes, size_t count
 /* Unit patches in the joint embedding: query [N, D] -> out [N, E]. */
 int prompter_project(struct prompter *p, const float *query, float *out);
 
-/* Regional priors [2, E] (normal, anomalous) of projected patches under masses; zero where empty. */
-void prompter_prior(const struct prompter *p, const float *projected, const float *mass,
-                    float *prior);
-
-/* Text features of n images' prompts: prior [n, 2, E] -> unit rows text [n, 2, E]. */
+/*
+ * Text features of n images' prompts: prior [n, 2, E] -> unit rows text [n, 2, E]. Without a bias prior is
+ * not read.
+ */
 int prompter_text(struct prompter *p, const struct head *head, const float *prior, size_t n,
                   float *text);
 
@@ -152,5 +191,8 @@ int prompter_text(struct prompter *p, const struct head *head, const float *prio
  */
 int prompter_grad(struct prompter *p, const float *prior, const float *grad_text, size_t n,
                   struct head *grad);
+
+/* After prompter_grad with the same n: gradient by the priors [n, 2, E]; both prompts have a bias. */
+int prompter_prior_grad(struct prompter *p, const struct head *head, size_t n, float *grad_prior);
 
 #endif /* HEAD_HEAD_INT_H */

@@ -24,18 +24,26 @@ struct head_form head_form_ft(size_t width, size_t embed)
     return f;
 }
 
-struct head_form head_form_clip(size_t text_width, size_t embed, const struct prompt_sizes *sizes)
+struct head_form head_form_clip(const struct bias_source *bias, size_t text_width, size_t embed,
+                                const struct prompt_sizes *sizes)
 {
-    return (struct head_form){.group = "clip",
-                              .n = CLIP_TENSORS,
-                              .name = {"ctx", "deep", "pn", "pbn", "pa", "pba"},
-                              .rank = {3, 3, 2, 1, 2, 1},
-                              .dim = {{2, sizes->n_ctx, text_width},
-                                      {sizes->n_deep, sizes->deep_len, text_width},
-                                      {text_width, embed},
-                                      {text_width},
-                                      {text_width, embed},
-                                      {text_width}}};
+    struct head_form f = {
+        .group = "clip",
+        .n = CLIP_TENSORS,
+        .name = {"ctx", "deep", "pn", "pbn", "pa", "pba", "query"},
+        .rank = {3, 3, 2, 1, 2, 1, 2},
+        .dim = {{2, sizes->n_ctx, text_width},
+                {sizes->n_deep, sizes->deep_len, text_width},
+                {text_width, embed},
+                {text_width},
+                {text_width, embed},
+                {text_width},
+                {2, embed}},
+        .is_normal = {[CLIP_CTX] = true, [CLIP_DEEP] = true, [CLIP_QUERY] = true}};
+    for (size_t i = CLIP_PN; i < f.n; i++)
+        if (!(bias->trains >> i & 1U))
+            f.dim[i][0] = 0;
+    return f;
 }
 
 int head_new(struct head **out, const struct head_form *form)
@@ -107,6 +115,8 @@ int head_write_tensors(struct h5 *f, const char *group, const struct head *h, co
     char name[64];
     for (size_t i = 0; i < h->form.n; i++) {
         struct tensor t = tensor_view(DTYPE_F32, h->form.rank[i], h->form.dim[i], h->tensor[i]);
+        if (!h->count[i])
+            continue;
         (void)snprintf(name, sizeof name, "%s/%s", group, h->form.name[i]);
         TRY(h5_write(f, name, &t, meaning));
     }
@@ -119,6 +129,8 @@ int head_read_tensors(struct h5 *f, const char *group, struct head *h)
     int rc = ERR_OK;
     char name[256];
     for (size_t i = 0; i < h->form.n; i++) {
+        if (!h->count[i])
+            continue;
         (void)snprintf(name, sizeof name, "%s/%s", group, h->form.name[i]);
         TRY(h5_expect_shape(f, name, h->form.rank[i], h->form.dim[i]));
         TRY(h5_read_rows(f, name, 0, h->form.dim[i][0], DTYPE_F32, h->tensor[i]));
@@ -150,6 +162,8 @@ int training_write(const struct training *t, const char *path, const struct head
     TRY(h5_put_i64(f, "/", "seed", (int64_t)place->seed));
     TRY(h5_put_i64(f, "/", "step", (int64_t)t->step));
     TRY(head_write_tensors(f, place->form.group, t->head, "trained parameter"));
+    if (place->bias)
+        TRY(h5_put_text(f, "/", "bias", place->bias->name));
     if (place->tokens.ids)
         TRY(head_write_tokens(f, &place->tokens));
     TRY(head_write_tensors(f, "adam/first", t->first, "Adam's running mean of gradients"));
@@ -163,6 +177,36 @@ out:
     return rc;
 }
 
+int head_read_bias(const struct bias_source **out, struct h5 *f)
+{
+    int rc = ERR_OK;
+    char *name = NULL;
+    if (!h5_has(f, "/", "bias"))
+        return bias_find(out, BIAS_PUBLISHED);
+    TRY(h5_get_text(f, "/", "bias", &name));
+    rc = bias_find(out, name);
+    if (rc)
+        err_prefix("%s: ", h5_path(f));
+out:
+    MEM_FREE(name);
+    return rc;
+}
+
+/* Prompts of another source of their bias are refused with both names. */
+static int check_bias(struct h5 *f, const struct head_place *place)
+{
+    int rc = ERR_OK;
+    const struct bias_source *found = NULL;
+    if (!place->bias)
+        return ERR_OK;
+    TRY(head_read_bias(&found, f));
+    if (found != place->bias)
+        FAIL(ERR_SHAPE, "%s: its prompts have the bias %s, but train.clip.bias is %s", h5_path(f),
+             found->name, place->bias->name);
+out:
+    return rc;
+}
+
 /* Open a file of this place; a head of another bank is refused with both hashes. */
 static int open_checked(struct h5 **f, const char *path, const struct head_place *place)
 {
@@ -170,10 +214,28 @@ static int open_checked(struct h5 **f, const char *path, const struct head_place
     TRY(h5_open_schema(f, path, HEAD_SCHEMA, HEAD_VERSION));
     TRY(h5_expect_text(*f, "weights", place->bank->features->model.hash, "weights"));
     TRY(h5_expect_text(*f, "bank", place->bank->key, "bank"));
+    TRY(check_bias(*f, place));
     TRY(h5_expect_text(*f, "key", place->key, "training options"));
 out:
     if (rc)
         h5_close(f);
+    return rc;
+}
+
+/* The token ids that a file of this place must hold, if any. */
+static int check_tokens(struct h5 *f, const struct prompt_tokens *want)
+{
+    int rc = ERR_OK;
+    struct tensor t = {0};
+    if (!want->ids)
+        return ERR_OK;
+    TRY(h5_expect_shape(f, "tokens", 2, (size_t[]){2, want->context}));
+    TRY(h5_read(f, "tokens", DTYPE_I32, &t));
+    if (memcmp(t.data, want->ids, 2 * want->context * sizeof *want->ids) != 0)
+        FAIL(ERR_FORMAT, "%s: dataset 'tokens' holds other token ids than the prompts in use",
+             h5_path(f));
+out:
+    tensor_free(&t);
     return rc;
 }
 
@@ -193,6 +255,7 @@ int training_read(struct training *t, const char *path, const struct head_place 
     TRY(head_read_tensors(f, "adam/second", t->second));
     TRY(h5_read_rows(f, "loss", 0, t->n_steps, DTYPE_F32, t->loss));
     TRY(h5_read_rows(f, "lr", 0, t->n_steps, DTYPE_F64, t->lr));
+    TRY(check_tokens(f, &place->tokens));
     t->step = (size_t)step;
 out:
     h5_close(&f);
@@ -245,10 +308,12 @@ out:
 bool head_exists(const struct head_place *place)
 {
     char *path = NULL;
-    struct head *h = NULL;
-    bool exists =
-        head_path(&path, place) == ERR_OK && path_is_file(path) && head_open(&h, place) == ERR_OK;
-    head_free(&h);
+    struct training *t = NULL;
+    bool exists = head_path(&path, place) == ERR_OK && path_is_file(path) &&
+                  training_new(&t, &place->form, place->n_steps) == ERR_OK &&
+                  training_read(t, path, place) == ERR_OK &&
+                  head_check_finite(t->head, path) == ERR_OK;
+    training_free(&t);
     MEM_FREE(path);
     err_clear();
     return exists;
@@ -305,6 +370,7 @@ static int check_origin(struct h5 *f, const struct head_place *p)
         TRY(h5_expect_text(f, "bank", p->bank->key, "bank"));
     if (!p->metric)
         goto out;
+    TRY(check_bias(f, p));
     TRY(h5_get_text(f, "/", "metric", &metric));
     if (strcmp(metric, p->metric->origin) != 0)
         TRY(h5_expect_text(f, "metric", p->metric->key, "metric"));
@@ -452,11 +518,11 @@ static double normal(uint64_t seed, uint64_t index)
 void head_draw(struct head *h, size_t seed)
 {
     for (size_t i = 0; i < h->form.n; i++) {
-        bool is_prompt = h->form.rank[i] == 3;
+        bool is_normal = h->form.is_normal[i];
         size_t map = h->form.rank[i] == 1 ? i - 1 : i;
-        float bound = is_prompt ? 0 : 1.0F / sqrtf((float)h->form.dim[map][1]);
+        float bound = is_normal ? 0 : 1.0F / sqrtf((float)h->form.dim[map][1]);
         for (size_t j = 0; j < h->count[i]; j++)
-            h->tensor[i][j] = is_prompt ? (float)(0.02 * normal(seed * 64 + i, j))
+            h->tensor[i][j] = is_normal ? (float)(0.02 * normal(seed * 64 + i, j))
                                         : bound * rng_uniform(seed * 64 + i, j);
     }
 }

@@ -154,9 +154,11 @@ static int clip_form(struct head_form *out, const struct checkpoint *c)
 {
     int rc = ERR_OK;
     const struct torch_value *v;
+    const struct bias_source *bias;
     struct prompt_sizes sizes;
     char first[MAX_ENTRY];
     size_t width;
+    TRY(bias_find(&bias, BIAS_PUBLISHED));
     TRY(find_shaped(&v, c, ctx_entry[0], 2, (size_t[]){H5_ANY, H5_ANY}));
     sizes.n_ctx = v->dim[v->rank - 2];
     width = v->dim[v->rank - 1];
@@ -164,7 +166,7 @@ static int clip_form(struct head_form *out, const struct checkpoint *c)
     TRY(find_shaped(&v, c, first, 2, (size_t[]){H5_ANY, H5_ANY}));
     sizes.deep_len = v->dim[v->rank - 2];
     sizes.n_deep = count_deep(c);
-    *out = head_form_clip(width, c->ft->form.dim[FT_IQ][0], &sizes);
+    *out = head_form_clip(bias, width, c->ft->form.dim[FT_IQ][0], &sizes);
 out:
     return rc;
 }
@@ -296,6 +298,7 @@ static int parameters_write(const struct checkpoint *c, const char *bank, const 
     TRY(h5_put_text(f, "/", "metric", text));
     TRY(head_write_tensors(f, "ft", c->ft, "trained parameter"));
     if (c->clip) {
+        TRY(h5_put_text(f, "/", "bias", BIAS_PUBLISHED));
         TRY(head_write_tensors(f, "clip", c->clip, "trained parameter"));
         TRY(head_write_tokens(f, &c->tokens));
     }
@@ -358,14 +361,19 @@ static int load_clip(struct checkpoint *c, char **metric, struct h5 *f)
     int rank;
     size_t dim[TENSOR_MAX_RANK];
     struct prompt_sizes sizes;
+    const struct bias_source *bias;
     struct head_form form;
     char *tokens = NULL;
     if (c->clip)
         FAIL(ERR_USAGE, "%s: holds MRAD-CLIP, which a file before it holds, too", h5_path(f));
+    TRY(head_read_bias(&bias, f));
+    if (strcmp(bias->name, BIAS_PUBLISHED) != 0)
+        FAIL(ERR_USAGE, "%s: its prompts have the bias %s; a published checkpoint holds %s only",
+             h5_path(f), bias->name, BIAS_PUBLISHED);
     TRY(head_sizes_of(&sizes, f, "clip"));
     TRY(h5_expect_shape(f, "clip/pn", 2, (size_t[]){H5_ANY, H5_ANY}));
     TRY(h5_shape(f, "clip/pn", &rank, dim));
-    form = head_form_clip(dim[0], dim[1], &sizes);
+    form = head_form_clip(bias, dim[0], dim[1], &sizes);
     TRY(head_new(&c->clip, &form));
     TRY(head_read_tensors(f, "clip", c->clip));
     TRY(head_check_finite(c->clip, h5_path(f)));

@@ -1,5 +1,5 @@
 /*
- * prompter.c - dynamic prompts through the text tower: from regional priors to text features, and back.
+ * prompter.c - dynamic prompts through the text tower: from priors to text features, and back.
  *
  * prior -> bias of each prompt (one linear map each) -> added to all its context tokens -> text tower ->
  * unit text features. The rows of a batch are image-major: normal and anomalous prompt of image 0, then
@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "clip/clip.h"
 #include "head/head_int.h"
+#include "head/pooling_int.h"
 
 #include <math.h>
 #include <string.h>
@@ -30,7 +31,8 @@ struct prompter {
     float *norm;       /* [2 R] their norms */
     float *unit;       /* [2 R, E] */
     float *grad_raw, *grad_prompt, *grad_deep, *grad_bias;
-    float *one_projected, *one_text, *one_prior, *logit; /* room for prompter_map */
+    float *one_projected, *one_text, *one_prior; /* room for prompter_map */
+    float *logit; /* [N, 2] the same; before the logits a prior's weights */
 };
 
 static int load_model(struct prompter *p, size_t max_images, bool trains)
@@ -142,23 +144,6 @@ out:
     return rc;
 }
 
-void prompter_prior(const struct prompter *p, const float *projected, const float *mass,
-                    float *prior)
-{
-    size_t count[2] = {0, 0};
-    size_t e = p->embed;
-    memset(prior, 0, 2 * e * sizeof *prior);
-    for (size_t i = 0; i < p->n_patch; i++) {
-        int region = mass[i] > 0.5F;
-        count[region]++;
-        for (size_t c = 0; c < e; c++)
-            prior[(size_t)region * e + c] += projected[i * e + c];
-    }
-    for (size_t r = 0; r < 2; r++)
-        for (size_t c = 0; count[r] && c < e; c++)
-            prior[r * e + c] /= (float)count[r];
-}
-
 /* One bias: map [T, E] of a prior [E], plus its own bias [T]. */
 static void map_prior(const struct prompter *p, const float *map, const float *bias,
                       const float *prior, float *out)
@@ -195,8 +180,9 @@ int prompter_text(struct prompter *p, const struct head *h, const float *prior, 
 #pragma omp parallel for
     for (size_t row = 0; row < 2 * n; row++) {
         size_t map = row % 2 ? CLIP_PA : CLIP_PN;
-        map_prior(p, h->tensor[map], h->tensor[map + 1], prior + row * e,
-                  p->bias + row * p->text_width);
+        if (h->count[map]) /* else its bias stays zero */
+            map_prior(p, h->tensor[map], h->tensor[map + 1], prior + row * e,
+                      p->bias + row * p->text_width);
         fill_prompt(p, h, row);
     }
     TRY(text_forward(p->tower, p->prompt, p->end, 2 * n, h->tensor[CLIP_DEEP], p->raw));
@@ -239,6 +225,8 @@ static int collect_map(struct prompter *p, const float *prior, size_t kind, size
     size_t map = kind ? CLIP_PA : CLIP_PN;
     size_t t = p->text_width;
     size_t e = p->embed;
+    if (!grad->count[map])
+        return ERR_OK;
     memset(grad->tensor[map + 1], 0, t * sizeof(float));
     for (size_t i = 0; i < n; i++)
         for (size_t c = 0; c < t; c++)
@@ -278,12 +266,36 @@ out:
     return rc;
 }
 
-int prompter_map(struct prompter *p, const struct head *head, const float *query, const float *mass,
+int prompter_prior_grad(struct prompter *p, const struct head *head, size_t n, float *grad_prior)
+{
+    int rc = ERR_OK;
+    const int map[2] = {CLIP_PN, CLIP_PA};
+    for (size_t kind = 0; kind < 2; kind++)
+        TRY(core_prior_grad(&p->engine, head->tensor[map[kind]],
+                            p->grad_bias + kind * p->text_width,
+                            (size_t[]){n, p->text_width, p->embed}, grad_prior + kind * p->embed));
+out:
+    return rc;
+}
+
+bool prompter_needs_mass(const struct prompter *p)
+{
+    return p->place->bias->needs_mass;
+}
+
+int prompter_map(struct prompter *p, const struct head *head, const struct prompt_view *view,
                  float *map)
 {
     int rc = ERR_OK;
-    TRY(prompter_project(p, query, p->one_projected));
-    prompter_prior(p, p->one_projected, mass, p->one_prior);
+    const struct bias_source *bias = p->place->bias;
+    const struct bias_view seen = {.n_patch = p->n_patch,
+                                   .embed = p->embed,
+                                   .projected = p->one_projected,
+                                   .mass = view->mass,
+                                   .image = view->image};
+    TRY(prompter_project(p, view->query, p->one_projected));
+    if (bias->prior)
+        TRY(bias->prior(&p->engine, head, &seen, p->logit, p->one_prior));
     TRY(prompter_text(p, head, p->one_prior, 1, p->one_text));
     TRY(core_text_map(&p->engine, p->one_projected, p->one_text, (size_t[]){p->n_patch, p->embed},
                       p->place->text_tau, p->logit, map));

@@ -1,5 +1,7 @@
 /* train.c - places of heads, order of items, optimiser, checkpoints. See head.h. */
 #include "base/err.h"
+#include "base/fault.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/path.h"
@@ -199,11 +201,12 @@ int head_plan_clip(struct head_place **out, const struct config *config,
     p->options.epochs = config->clip_epochs;
     p->options.lr = config->clip_lr;
     TRY(config_stage_text(&p->options_text, config, IN_PROMPTS));
+    TRY(bias_find(&p->bias, config_biases[config->bias]));
     if (config->clip_head)
         TRY(head_read_sizes(&sizes, "head.clip", config->clip_head));
     else if (config->clip_init)
         TRY(head_read_sizes(&sizes, "train.clip.init", config->clip_init));
-    p->form = head_form_clip(shape->text_width, shape->embed, &sizes);
+    p->form = head_form_clip(p->bias, shape->text_width, shape->embed, &sizes);
     if (config->clip_head)
         TRY(head_read_given(p, "head.clip", config->clip_head));
     else if (config->clip_init)
@@ -344,6 +347,7 @@ static int save_checkpoint(const struct training *t, const struct head_place *pl
 {
     int rc = ERR_OK;
     char *path = NULL;
+    const char *former = fault_stage("checkpoint");
     if (comm_rank(comm) == 0) {
         rc = checkpoint_path(&path, place);
         if (!rc)
@@ -351,6 +355,7 @@ static int save_checkpoint(const struct training *t, const struct head_place *pl
     }
     TRY_ALL(comm, rc);
 out:
+    (void)fault_stage(former);
     MEM_FREE(path);
     return rc;
 }
@@ -427,15 +432,37 @@ out:
     return rc;
 }
 
+static int drop_checkpoint(const struct head_place *place)
+{
+    int rc = ERR_OK;
+    char *path = NULL;
+    TRY(checkpoint_path(&path, place));
+    (void)unlink(path);
+out:
+    MEM_FREE(path);
+    return rc;
+}
+
+int head_tidy(const struct head_place *place)
+{
+    int rc = ERR_OK;
+    char *path = NULL;
+    TRY(checkpoint_path(&path, place));
+    if (path_is_file(path) && head_exists(place))
+        TRY(drop_checkpoint(place));
+    TRY(file_clean_temp(place->dir));
+out:
+    MEM_FREE(path);
+    return rc;
+}
+
 static int finish(const struct training *t, const struct head_place *place)
 {
     int rc = ERR_OK;
     char *path = NULL;
     TRY(head_path(&path, place));
     TRY(training_write(t, path, place));
-    MEM_FREE(path);
-    TRY(checkpoint_path(&path, place));
-    (void)unlink(path);
+    TRY(drop_checkpoint(place));
 out:
     MEM_FREE(path);
     return rc;

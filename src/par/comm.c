@@ -5,6 +5,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "par/comm_int.h"
+#include "par/slurm.h"
 
 #include <limits.h>
 #include <sched.h>
@@ -69,8 +70,10 @@ int comm_start(struct comm **out)
     int rc = ERR_OK;
     int level = MPI_THREAD_SINGLE;
     TRY(comm_solo(out));
-    if (!is_launched())
+    if (!is_launched()) {
+        TRY(slurm_check_alone());
         return ERR_OK;
+    }
     TRY_MPI(MPI_Init_thread(NULL, NULL, MPI_THREAD_MULTIPLE, &level));
     (*out)->is_mpi = true;
     TRY_MPI(MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN));

@@ -55,6 +55,7 @@ void stop_watch(void)
     action.sa_flags = SA_RESTART;
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
         (void)sigaction(numbers[i], &action, NULL);
+    (void)signal(SIGXFSZ, SIG_IGN);
 }
 
 void stop_after(double seconds)

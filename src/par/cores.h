@@ -12,7 +12,10 @@
  */
 int cores_per_rank(struct comm *comm, int wanted, int *out);
 
-/* Install handlers for SIGTERM, SIGINT and SIGUSR1 that only remember the request. */
+/*
+ * Install handlers for SIGTERM, SIGINT and SIGUSR1 that only remember the request. A file that reaches
+ * the limit of its size is an error that names it from now on, and no signal.
+ */
 void stop_watch(void);
 
 /*

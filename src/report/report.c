@@ -4,6 +4,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "report/report_int.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -79,9 +80,11 @@ out:
     return rc;
 }
 
-static bool same_cell(const struct row *a, const struct row *b)
+bool report_same_setting(const struct row *a, const struct row *b)
 {
-    return a->seed == b->seed && strcmp(a->variant, b->variant) == 0 &&
+    bool same_ablation = a->ablation && b->ablation ? strcmp(a->ablation, b->ablation) == 0
+                                                    : a->ablation == b->ablation;
+    return same_ablation && strcmp(a->variant, b->variant) == 0 &&
            strcmp(a->train, b->train) == 0 && strcmp(a->test, b->test) == 0;
 }
 
@@ -91,6 +94,7 @@ static int average(struct row *mean, const struct row *row, size_t n)
     int rc = ERR_OK;
     const char *const name[4] = {row[0].variant, row[0].train, row[0].test, NULL};
     TRY(row_name(mean, name, row[0].seed));
+    TRY(copy_or_null(&mean->ablation, row[0].ablation));
     for (size_t i = 0; i < n; i++) {
         mean->n_normal += row[i].n_normal;
         mean->n_anomalous += row[i].n_anomalous;
@@ -117,11 +121,13 @@ int results_average(struct results *r)
     int rc = ERR_OK;
     for (size_t first = 0, last; first < r->n_rows; first = last) {
         for (last = first + 1; last < r->n_rows; last++)
-            if (!same_cell(&r->row[first], &r->row[last]))
+            if (r->row[first].seed != r->row[last].seed ||
+                !report_same_setting(&r->row[first], &r->row[last]))
                 break;
         TRY(MEM_GROW(r->mean, &r->mean_cap, r->n_means + 1));
         TRY(average(&r->mean[r->n_means++], &r->row[first], last - first));
     }
+    TRY(results_spread(r));
 out:
     return rc;
 }
@@ -132,6 +138,7 @@ void row_free(struct row *row)
     MEM_FREE(row->train);
     MEM_FREE(row->test);
     MEM_FREE(row->class_name);
+    MEM_FREE(row->ablation);
     for (int m = 0; m < METRIC_COUNT; m++)
         MEM_FREE(row->why[m]);
 }
@@ -151,6 +158,7 @@ void results_free(struct results *r)
         MEM_FREE(r->warning[i]);
     MEM_FREE(r->row);
     MEM_FREE(r->mean);
+    MEM_FREE(r->spread);
     MEM_FREE(r->skipped);
     MEM_FREE(r->warning);
     *r = (struct results){0};

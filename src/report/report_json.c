@@ -5,12 +5,17 @@
 #include "base/path.h"
 #include "base/str.h"
 #include "config/json.h"
-#include "report/report.h"
+#include "report/report_int.h"
 
 #include <cjson/cJSON.h>
 #include <string.h>
 
 enum { MAX_FILE = 256 << 20 };
+
+static int put_optional(cJSON *o, const char *key, bool has, double value)
+{
+    return has ? json_put_number(o, key, value) : json_put_text(o, key, NULL);
+}
 
 int row_to_json(cJSON *o, const struct row *row)
 {
@@ -20,16 +25,13 @@ int row_to_json(cJSON *o, const struct row *row)
     TRY(json_put_text(o, "test", row->test));
     if (row->class_name)
         TRY(json_put_text(o, "class", row->class_name));
+    if (row->ablation)
+        TRY(json_put_text(o, "ablation", row->ablation));
     TRY(json_put_number(o, "seed", (double)row->seed));
     TRY(json_put_number(o, "n_normal", (double)row->n_normal));
     TRY(json_put_number(o, "n_anomalous", (double)row->n_anomalous));
-    for (int m = 0; m < METRIC_COUNT; m++) {
-        const char *name = metric_info((enum metric)m)->name;
-        if (row->defined[m])
-            TRY(json_put_number(o, name, row->value[m]));
-        else
-            TRY(json_put_text(o, name, NULL));
-    }
+    for (int m = 0; m < METRIC_COUNT; m++)
+        TRY(put_optional(o, metric_info((enum metric)m)->name, row->defined[m], row->value[m]));
 out:
     return rc;
 }
@@ -48,6 +50,41 @@ out:
     return rc;
 }
 
+static int add_spread(cJSON *list, const struct spread *spread)
+{
+    int rc = ERR_OK;
+    cJSON *o;
+    TRY(json_push_object(list, &o));
+    TRY(json_put_text(o, "variant", spread->variant));
+    TRY(json_put_text(o, "train", spread->train));
+    TRY(json_put_text(o, "test", spread->test));
+    if (spread->ablation)
+        TRY(json_put_text(o, "ablation", spread->ablation));
+    TRY(json_put_number(o, "n_seeds", (double)spread->n_seeds));
+    for (int m = 0; m < METRIC_COUNT; m++) {
+        cJSON *pair;
+        TRY(json_put_object(o, metric_info((enum metric)m)->name, &pair));
+        TRY(put_optional(pair, "mean", spread->has_mean[m], spread->mean[m]));
+        TRY(put_optional(pair, "sd", spread->has_sd[m], spread->sd[m]));
+    }
+out:
+    return rc;
+}
+
+/* Only jobs with several seeds have the list. */
+static int add_spreads(cJSON *tree, const struct results *r)
+{
+    int rc = ERR_OK;
+    cJSON *list;
+    if (!r->n_spreads)
+        return ERR_OK;
+    TRY(json_put_array(tree, "seeds", &list));
+    for (size_t i = 0; i < r->n_spreads; i++)
+        TRY(add_spread(list, &r->spread[i]));
+out:
+    return rc;
+}
+
 static int add_undefined(cJSON *list, const struct row *row)
 {
     int rc = ERR_OK;
@@ -60,6 +97,8 @@ static int add_undefined(cJSON *list, const struct row *row)
         TRY(json_put_text(o, "train", row->train));
         TRY(json_put_text(o, "test", row->test));
         TRY(json_put_text(o, "class", row->class_name));
+        if (row->ablation)
+            TRY(json_put_text(o, "ablation", row->ablation));
         TRY(json_put_text(o, "metric", metric_info((enum metric)m)->name));
         TRY(json_put_text(o, "why", row->why[m]));
     }
@@ -98,6 +137,7 @@ int results_json(char **out, const struct results *r)
     TRY(json_new(&tree));
     TRY(add_rows(tree, "rows", r->row, r->n_rows));
     TRY(add_rows(tree, "means", r->mean, r->n_means));
+    TRY(add_spreads(tree, r));
     TRY(add_notes(tree, r));
     TRY(json_text(out, tree));
 out:
@@ -138,6 +178,8 @@ int row_from_json(struct row *row, const cJSON *o, const char *from)
     TRY(get_text(&row->test, o, "test", from));
     if (cJSON_GetObjectItemCaseSensitive(o, "class"))
         TRY(get_text(&row->class_name, o, "class", from));
+    if (cJSON_GetObjectItemCaseSensitive(o, "ablation"))
+        TRY(get_text(&row->ablation, o, "ablation", from));
     TRY(get_count(&row->seed, o, "seed", from));
     TRY(get_count(&row->n_normal, o, "n_normal", from));
     TRY(get_count(&row->n_anomalous, o, "n_anomalous", from));
@@ -186,13 +228,14 @@ static int load_reason(struct results *r, const cJSON *o, const char *path)
     TRY(get_text(&key.train, o, "train", path));
     TRY(get_text(&key.test, o, "test", path));
     TRY(get_text(&key.class_name, o, "class", path));
+    if (cJSON_GetObjectItemCaseSensitive(o, "ablation"))
+        TRY(get_text(&key.ablation, o, "ablation", path));
     m = metric_find(metric);
     if (m == METRIC_COUNT)
         FAIL(ERR_FORMAT, "%s: unknown metric \"%s\"", path, metric);
     for (size_t i = 0; i < r->n_rows; i++) {
         struct row *row = &r->row[i];
-        if (row->defined[m] || row->why[m] || strcmp(row->variant, key.variant) != 0 ||
-            strcmp(row->train, key.train) != 0 || strcmp(row->test, key.test) != 0 ||
+        if (row->defined[m] || row->why[m] || !report_same_setting(row, &key) ||
             strcmp(row->class_name, key.class_name) != 0)
             continue;
         TRY(str_dup(&row->why[m], why));
@@ -235,6 +278,7 @@ int results_load(struct results *out, const char *path)
     for (size_t i = 0; i < out->n_rows; i++)
         if (!out->row[i].class_name)
             FAIL(ERR_FORMAT, "%s: a row has no text \"class\"", path);
+    TRY(results_spread(out)); /* from the means, which is what "seeds" was made of */
     cJSON_ArrayForEach(o, cJSON_GetObjectItemCaseSensitive(tree, "skipped"))
         TRY(load_note(out, o, path));
     cJSON_ArrayForEach(o, cJSON_GetObjectItemCaseSensitive(tree, "warnings")) if (cJSON_IsString(o))
@@ -276,17 +320,21 @@ static int as_markdown(char **out, const struct results *r)
 {
     int rc = ERR_OK;
     char *means = NULL;
+    char *seeds = NULL;
     char *classes = NULL;
     char *remarks = NULL;
     TRY(results_table(&means, r, false));
+    TRY(results_spread_table(&seeds, r));
     TRY(results_table(&classes, r, true));
     TRY(results_remarks(&remarks, r));
     TRY(str_make(out,
-                 "# Results\n\nPer cent. Means over the classes of a test set.\n\n%s\n"
+                 "# Results\n\nPer cent. Means over the classes of a test set.\n\n%s\n%s%s%s"
                  "## Classes\n\n%s\n## Not computed, and warnings\n\n%s",
-                 means, classes, remarks[0] ? remarks : "nothing\n"));
+                 means, seeds[0] ? "## Seeds\n\n" SPREAD_TITLE "\n\n" : "", seeds,
+                 seeds[0] ? "\n" : "", classes, remarks[0] ? remarks : "nothing\n"));
 out:
     MEM_FREE(means);
+    MEM_FREE(seeds);
     MEM_FREE(classes);
     MEM_FREE(remarks);
     return rc;

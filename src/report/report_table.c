@@ -2,15 +2,18 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "report/report.h"
+#include "report/report_int.h"
 
 #include <stdio.h>
 #include <string.h>
 
-enum { N_NAMES = 4, N_COLUMNS = N_NAMES + METRIC_COUNT, CELL = 16 };
+/* Columns of text; those that have nothing to tell are left out. */
+enum column { VARIANT, TRAIN, TEST, CLASS, ABLATION, SEED, N_NAMES };
+enum { N_COLUMNS = N_NAMES + METRIC_COUNT, CELL = 24 };
 
 struct line {
-    const char *name[N_NAMES];      /* borrowed, of any length */
+    const char *name[N_NAMES];      /* borrowed, of any length; NULL in SEED */
+    char seed[CELL];                /* a number or a title */
     char value[METRIC_COUNT][CELL]; /* a number or a title */
 };
 
@@ -19,6 +22,7 @@ struct grid {
     struct line *line; /* [n] */
     size_t n;
     size_t cap;
+    bool shows[N_NAMES];
 };
 
 static int add_line(struct grid *g, const char *const name[N_NAMES])
@@ -32,9 +36,10 @@ out:
 
 static int add_head(struct grid *g)
 {
-    static const char *const name[N_NAMES] = {"variant", "train", "test", "class"};
+    static const char *const name[N_NAMES] = {"variant", "train", "test", "class", "ablation"};
     int rc = ERR_OK;
     TRY(add_line(g, name));
+    (void)snprintf(g->line[0].seed, CELL, "seed");
     for (int m = 0; m < METRIC_COUNT; m++)
         (void)snprintf(g->line[0].value[m], CELL, "%s", metric_info((enum metric)m)->title);
 out:
@@ -53,84 +58,159 @@ static int add_row(struct grid *g, const struct row *row)
 {
     int rc = ERR_OK;
     const char *const name[N_NAMES] = {row->variant, row->train, row->test,
-                                       row->class_name ? row->class_name : ""};
+                                       row->class_name ? row->class_name : "",
+                                       row->ablation ? row->ablation : ""};
     TRY(add_line(g, name));
+    (void)snprintf(g->line[g->n - 1].seed, CELL, "%zu", row->seed);
     for (int m = 0; m < METRIC_COUNT; m++)
         put_value(g->line[g->n - 1].value[m], row->defined[m], row->value[m]);
 out:
     return rc;
 }
 
-/* The mean over all cells of a variant, for each metric over the cells that have it. */
-static int add_overall(struct grid *g, const struct results *r, const char *variant)
+/* Sums over all means of a variant and ablation, for each metric over those that have it. */
+struct overall {
+    const char *variant, *ablation; /* borrowed; ablation "" for the job's own setting */
+    size_t n;
+    double sum[METRIC_COUNT];
+    size_t count[METRIC_COUNT];
+};
+
+struct overalls {
+    struct overall *item; /* [n] in order of appearance */
+    size_t n, cap;
+};
+
+static struct overall *find_overall(const struct overalls *all, const char *variant,
+                                    const char *ablation)
+{
+    for (size_t i = 0; i < all->n; i++)
+        if (strcmp(all->item[i].variant, variant) == 0 &&
+            strcmp(all->item[i].ablation, ablation) == 0)
+            return &all->item[i];
+    return NULL;
+}
+
+static int sum_mean(struct overalls *all, const struct row *row)
 {
     int rc = ERR_OK;
-    const char *const name[N_NAMES] = {variant, "mean", "", ""};
-    TRY(add_line(g, name));
+    const char *ablation = row->ablation ? row->ablation : "";
+    struct overall *o = find_overall(all, row->variant, ablation);
+    if (!o) {
+        TRY(MEM_GROW(all->item, &all->cap, all->n + 1));
+        o = &all->item[all->n++];
+        *o = (struct overall){.variant = row->variant, .ablation = ablation};
+    }
+    o->n++;
     for (int m = 0; m < METRIC_COUNT; m++) {
-        double sum = 0;
-        size_t count = 0;
-        for (size_t i = 0; i < r->n_means; i++)
-            if (strcmp(r->mean[i].variant, variant) == 0 && r->mean[i].defined[m]) {
-                sum += r->mean[i].value[m];
-                count++;
-            }
-        put_value(g->line[g->n - 1].value[m], count > 0, count ? sum / (double)count : 0);
+        o->sum[m] += row->defined[m] ? row->value[m] : 0;
+        o->count[m] += row->defined[m];
     }
 out:
     return rc;
 }
 
+static int add_overall(struct grid *g, const struct overall *o)
+{
+    int rc = ERR_OK;
+    const char *const name[N_NAMES] = {o->variant, "mean", "", "", o->ablation};
+    TRY(add_line(g, name));
+    for (int m = 0; m < METRIC_COUNT; m++)
+        put_value(g->line[g->n - 1].value[m], o->count[m] > 0,
+                  o->count[m] ? o->sum[m] / (double)o->count[m] : 0);
+out:
+    return rc;
+}
+
+/* An ablation that some pairs lack has a mean over fewer, which compares with none. */
+static int add_overalls(struct grid *g, const struct results *r)
+{
+    int rc = ERR_OK;
+    struct overalls all = {0};
+    for (size_t i = 0; i < r->n_means; i++)
+        TRY(sum_mean(&all, &r->mean[i]));
+    for (size_t i = 0; i < all.n; i++) {
+        const struct overall *own = find_overall(&all, all.item[i].variant, "");
+        if (own && own->n == all.item[i].n)
+            TRY(add_overall(g, &all.item[i]));
+    }
+out:
+    MEM_FREE(all.item);
+    return rc;
+}
+
+/* ---- printing ---- */
+
 static const char *cell_text(const struct line *line, size_t column)
 {
+    if (column == SEED)
+        return line->seed;
     return column < N_NAMES ? line->name[column] : line->value[column - N_NAMES];
 }
 
-/* Width on the screen: bytes that do not continue a UTF-8 character. */
+static bool is_shown(const struct grid *g, size_t column)
+{
+    return column >= N_NAMES || g->shows[column];
+}
+
+/* Width on the screen: bytes that do not continue a UTF-8 character, and a backslash before a bar. */
 static size_t width_of(const char *text)
 {
     size_t n = 0;
-    for (; *text; text++)
+    for (; *text; text++) {
         n += ((unsigned char)*text & 0xc0) != 0x80;
+        n += *text == '|';
+    }
     return n;
 }
 
-static int print_line(struct str *s, const struct grid *g, size_t line, const size_t *width,
-                      bool with_classes)
+/* A bar inside a cell would end it. */
+static int print_escaped(struct str *s, const char *text)
+{
+    int rc = ERR_OK;
+    for (const char *bar; (bar = strchr(text, '|')); text = bar + 1) {
+        TRY(str_add_bytes(s, text, (size_t)(bar - text)));
+        TRY(str_add(s, "\\|"));
+    }
+    TRY(str_add(s, text));
+out:
+    return rc;
+}
+
+static int print_line(struct str *s, const struct grid *g, size_t line, const size_t *width)
 {
     int rc = ERR_OK;
     for (size_t c = 0; c < N_COLUMNS; c++) {
         const char *text = cell_text(&g->line[line], c);
         int gap = (int)(width[c] - width_of(text));
-        if (c == N_NAMES - 1 && !with_classes)
+        if (!is_shown(g, c))
             continue;
-        if (c < N_NAMES)
-            TRY(str_addf(s, "| %s%*s ", text, gap, ""));
-        else
-            TRY(str_addf(s, "| %*s%s ", gap, "", text));
+        TRY(str_addf(s, "| %*s", c < SEED ? 0 : gap, ""));
+        TRY(print_escaped(s, text));
+        TRY(str_addf(s, "%*s ", c < SEED ? gap : 0, ""));
     }
     TRY(str_add(s, "|\n"));
 out:
     return rc;
 }
 
-static int print_rule(struct str *s, const size_t *width, bool with_classes)
+static int print_rule(struct str *s, const struct grid *g, const size_t *width)
 {
     int rc = ERR_OK;
     for (size_t c = 0; c < N_COLUMNS; c++) {
-        if (c == N_NAMES - 1 && !with_classes)
+        if (!is_shown(g, c))
             continue;
         TRY(str_add(s, "|"));
         for (size_t i = 0; i < width[c] + 1; i++)
             TRY(str_add(s, "-"));
-        TRY(str_add(s, c < N_NAMES ? "-" : ":"));
+        TRY(str_add(s, c < SEED ? "-" : ":"));
     }
     TRY(str_add(s, "|\n"));
 out:
     return rc;
 }
 
-static int print_grid(char **out, const struct grid *g, bool with_classes)
+static int print_grid(char **out, const struct grid *g)
 {
     int rc = ERR_OK;
     struct str s = {0};
@@ -141,9 +221,9 @@ static int print_grid(char **out, const struct grid *g, bool with_classes)
             width[c] = w > width[c] ? w : width[c];
         }
     for (size_t line = 0; line < g->n; line++) {
-        TRY(print_line(&s, g, line, width, with_classes));
+        TRY(print_line(&s, g, line, width));
         if (line == 0)
-            TRY(print_rule(&s, width, with_classes));
+            TRY(print_rule(&s, g, width));
     }
     *out = s.text;
     s.text = NULL;
@@ -152,23 +232,70 @@ out:
     return rc;
 }
 
+static bool has_ablation(const struct results *r)
+{
+    for (size_t i = 0; i < r->n_means; i++)
+        if (r->mean[i].ablation)
+            return true;
+    return false;
+}
+
 int results_table(char **out, const struct results *r, bool with_classes)
 {
     int rc = ERR_OK;
-    struct grid g = {0};
+    struct grid g = {.shows = {[VARIANT] = true,
+                               [TRAIN] = true,
+                               [TEST] = true,
+                               [CLASS] = with_classes,
+                               [ABLATION] = has_ablation(r),
+                               [SEED] = r->n_spreads > 0}};
     const struct row *row = with_classes ? r->row : r->mean;
     size_t n = with_classes ? r->n_rows : r->n_means;
     TRY(add_head(&g));
     for (size_t i = 0; i < n; i++)
         TRY(add_row(&g, &row[i]));
-    for (size_t i = 0; !with_classes && n > 1 && i < n; i++)
-        if (i + 1 == n || strcmp(row[i].variant, row[i + 1].variant) != 0)
-            TRY(add_overall(&g, r, row[i].variant));
-    TRY(print_grid(out, &g, with_classes));
+    if (!with_classes && n > 1)
+        TRY(add_overalls(&g, r));
+    TRY(print_grid(out, &g));
 out:
     MEM_FREE(g.line);
     return rc;
 }
+
+static int add_spread(struct grid *g, const struct spread *spread)
+{
+    int rc = ERR_OK;
+    const char *const name[N_NAMES] = {spread->variant, spread->train, spread->test, "",
+                                       spread->ablation ? spread->ablation : ""};
+    TRY(add_line(g, name));
+    for (int m = 0; m < METRIC_COUNT; m++) {
+        char *value = g->line[g->n - 1].value[m];
+        if (spread->has_sd[m])
+            (void)snprintf(value, CELL, "%.1f ± %.1f", 100 * spread->mean[m], 100 * spread->sd[m]);
+        else
+            put_value(value, spread->has_mean[m], spread->mean[m]);
+    }
+out:
+    return rc;
+}
+
+int results_spread_table(char **out, const struct results *r)
+{
+    int rc = ERR_OK;
+    struct grid g = {
+        .shows = {[VARIANT] = true, [TRAIN] = true, [TEST] = true, [ABLATION] = has_ablation(r)}};
+    if (!r->n_spreads)
+        return str_dup(out, "");
+    TRY(add_head(&g));
+    for (size_t i = 0; i < r->n_spreads; i++)
+        TRY(add_spread(&g, &r->spread[i]));
+    TRY(print_grid(out, &g));
+out:
+    MEM_FREE(g.line);
+    return rc;
+}
+
+/* ---- remarks ---- */
 
 static bool same_reason(const struct row *a, const struct row *b, int m)
 {
@@ -189,13 +316,19 @@ static bool is_common(const struct results *r, const struct row *row, int m)
     return true;
 }
 
-/* Was this told for an earlier row: of any bank, or of the same one? */
+/* What holds for the job's own setting is not told again for its ablations. */
+static bool told_for(const struct row *earlier, const struct row *row)
+{
+    return !earlier->ablation || (row->ablation && strcmp(earlier->ablation, row->ablation) == 0);
+}
+
+/* Was this told for an earlier row: of any bank, or of the same one and setting? */
 static bool is_told(const struct results *r, size_t row, int m, bool any_bank)
 {
     const struct row *this = &r->row[row];
     for (size_t i = 0; i < row; i++)
         if (same_class(&r->row[i], this) && same_reason(&r->row[i], this, m) &&
-            (any_bank || strcmp(r->row[i].train, this->train) == 0))
+            (any_bank || (strcmp(r->row[i].train, this->train) == 0 && told_for(&r->row[i], this))))
             return true;
     return false;
 }
@@ -206,9 +339,10 @@ static int add_reason(struct str *s, const struct results *r, size_t i, int m)
     bool any_bank = is_common(r, row, m);
     if (is_told(r, i, m, any_bank))
         return ERR_OK;
-    return str_addf(s, "- %s%s%s/%s: no %s: %s\n", any_bank ? "" : row->train,
-                    any_bank ? "" : " -> ", row->test, row->class_name,
-                    metric_info((enum metric)m)->title, row->why[m]);
+    return str_addf(
+        s, "- %s%s%s%s%s/%s: no %s: %s\n", !any_bank && row->ablation ? row->ablation : "",
+        !any_bank && row->ablation ? ": " : "", any_bank ? "" : row->train, any_bank ? "" : " -> ",
+        row->test, row->class_name, metric_info((enum metric)m)->title, row->why[m]);
 }
 
 int results_remarks(char **out, const struct results *r)
@@ -236,65 +370,16 @@ int results_text(char **out, const struct results *r, bool with_classes)
 {
     int rc = ERR_OK;
     char *table = NULL;
+    char *seeds = NULL;
     char *remarks = NULL;
     TRY(results_table(&table, r, with_classes));
+    TRY(results_spread_table(&seeds, r));
     TRY(results_remarks(&remarks, r));
-    TRY(str_make(out, "%s%s%s", table, remarks[0] ? "\n" : "", remarks));
+    TRY(str_make(out, "%s%s%s%s%s", table, seeds[0] ? "\n" SPREAD_TITLE "\n\n" : "", seeds,
+                 remarks[0] ? "\n" : "", remarks));
 out:
     MEM_FREE(table);
+    MEM_FREE(seeds);
     MEM_FREE(remarks);
-    return rc;
-}
-
-/* RFC 4180: quoted where it holds a comma, a quote or a line end. */
-static int csv_text(struct str *s, const char *text)
-{
-    int rc = ERR_OK;
-    if (!strpbrk(text, ",\"\r\n"))
-        return str_add(s, text);
-    TRY(str_add(s, "\""));
-    for (; *text; text++)
-        TRY(str_addf(s, *text == '"' ? "\"%c" : "%c", *text));
-    TRY(str_add(s, "\""));
-out:
-    return rc;
-}
-
-static int csv_row(struct str *s, const struct row *row)
-{
-    int rc = ERR_OK;
-    const char *name[N_NAMES] = {row->variant, row->train, row->test,
-                                 row->class_name ? row->class_name : "mean"};
-    for (int i = 0; i < N_NAMES; i++) {
-        TRY(csv_text(s, name[i]));
-        TRY(str_add(s, ","));
-    }
-    TRY(str_addf(s, "%zu,%zu,%zu", row->seed, row->n_normal, row->n_anomalous));
-    for (int m = 0; m < METRIC_COUNT; m++)
-        if (row->defined[m])
-            TRY(str_addf(s, ",%.17g", row->value[m]));
-        else
-            TRY(str_add(s, ","));
-    TRY(str_add(s, "\n"));
-out:
-    return rc;
-}
-
-int results_csv(char **out, const struct results *r)
-{
-    int rc = ERR_OK;
-    struct str s = {0};
-    TRY(str_add(&s, "variant,train,test,class,seed,n_normal,n_anomalous"));
-    for (int m = 0; m < METRIC_COUNT; m++)
-        TRY(str_addf(&s, ",%s", metric_info((enum metric)m)->name));
-    TRY(str_add(&s, "\n"));
-    for (size_t i = 0; i < r->n_rows; i++)
-        TRY(csv_row(&s, &r->row[i]));
-    for (size_t i = 0; i < r->n_means; i++)
-        TRY(csv_row(&s, &r->mean[i]));
-    *out = s.text;
-    s.text = NULL;
-out:
-    str_free(&s);
     return rc;
 }

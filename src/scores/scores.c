@@ -280,6 +280,7 @@ static int score_item(const struct score_place *p, struct feature_shard *s, size
     float *mass = out->mass + row * out->n_patch;
     float *query = p->options.pools ? w->pooled : w->patch;
     struct score_options of_patches = p->options;
+    float *retrieved = r->prompter ? w->retrieved : mass; /* else they are the map itself */
     out->skipped[row] = s->skipped[row];
     if (s->skipped[row])
         return ERR_OK;
@@ -291,11 +292,12 @@ static int score_item(const struct score_place *p, struct feature_shard *s, size
     TRY(ops_unit(r->ops, query, grid * grid, shape->width));
     if (r->prompter)
         of_patches.by = RETRIEVE_MASS; /* the prompts were trained on priors formed by mass */
-    TRY(search(r, &r->pixel, query, grid * grid, w->mapped, &of_patches, mass));
-    if (r->prompter) {
-        memcpy(w->retrieved, mass, grid * grid * sizeof *mass);
-        TRY(prompter_map(r->prompter, r->prompts, query, w->retrieved, mass));
-    }
+    if (!r->prompter || prompter_needs_mass(r->prompter))
+        TRY(search(r, &r->pixel, query, grid * grid, w->mapped, &of_patches, retrieved));
+    if (r->prompter)
+        TRY(prompter_map(r->prompter, r->prompts,
+                         &(struct prompt_view){.query = query, .mass = retrieved, .image = w->cls},
+                         mass));
     TRY(score_map(r->ops, mass, grid, side, p->options.sigma, w->map));
     out->score[row] = score_image(&p->options, out->y_cls[row], w->map, side * side, w->scratch);
 out:

@@ -79,8 +79,8 @@ int scores_build_shard(const struct score_place *place, size_t shard, struct ret
 /* Join the parts into scores.h5 and remove them. Local, by one rank. */
 int scores_join(const struct score_place *place);
 
-/* Remove a part that was made again after all parts were joined; one that is still needed stays. */
-void scores_drop_shard(const struct score_place *place, size_t shard);
+/* Remove what a killed run left: half-written files, and parts where the whole is there. Local, by one rank. */
+int scores_tidy(const struct score_place *place);
 
 /* Scores in memory. */
 struct scores {

@@ -1,5 +1,6 @@
 /* scores_io.c - scores and parts of scores as files. */
 #include "base/err.h"
+#include "base/file.h"
 #include "base/mem.h"
 #include "base/path.h"
 #include "base/str.h"
@@ -177,6 +178,20 @@ out:
     return rc;
 }
 
+static int drop_parts(const struct score_place *place)
+{
+    int rc = ERR_OK;
+    char *path = NULL;
+    for (size_t s = 0; s < place->test->n_shards; s++) {
+        TRY(scores_shard_path(&path, place, s));
+        (void)unlink(path);
+        MEM_FREE(path);
+    }
+out:
+    MEM_FREE(path);
+    return rc;
+}
+
 int scores_join(const struct score_place *place)
 {
     int rc = ERR_OK;
@@ -187,22 +202,27 @@ int scores_join(const struct score_place *place)
         TRY(place_part(whole, place, s));
     TRY(scores_path(&path, place));
     TRY(scores_write(whole, path, place, -1));
-    MEM_FREE(path);
-    for (size_t s = 0; s < place->test->n_shards; s++) {
-        TRY(scores_shard_path(&path, place, s));
-        (void)unlink(path);
-        MEM_FREE(path);
-    }
+    TRY(drop_parts(place));
 out:
     scores_free(&whole);
     MEM_FREE(path);
     return rc;
 }
 
-void scores_drop_shard(const struct score_place *place, size_t shard)
+int scores_tidy(const struct score_place *place)
 {
+    int rc = ERR_OK;
     char *path = NULL;
-    if (scores_is_whole(place) && scores_shard_path(&path, place, shard) == ERR_OK)
-        (void)unlink(path);
+    bool has_part = false;
+    for (size_t s = 0; s < place->test->n_shards && !has_part; s++) {
+        TRY(scores_shard_path(&path, place, s));
+        has_part = path_is_file(path);
+        MEM_FREE(path);
+    }
+    if (has_part && scores_is_whole(place))
+        TRY(drop_parts(place));
+    TRY(file_clean_temp(place->dir));
+out:
     MEM_FREE(path);
+    return rc;
 }

@@ -24,7 +24,7 @@ static int read_artefact(cJSON **out, const struct cell *cell, size_t class_id)
     char *path = NULL;
     const char *key;
     TRY(row_path(&path, cell, class_id));
-    TRY(json_read(out, path, MAX_FILE));
+    TRY(json_read_sealed(out, path, MAX_FILE));
     key = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(*out, "key"));
     if (!key || strcmp(key, cell->row_key) != 0)
         FAIL(ERR_FORMAT, "%s: was made from other inputs: key %s, wanted %s", path,
@@ -150,7 +150,7 @@ static int write_artefact(const struct work *w)
     TRY(results_json(&text, &w->notes));
     TRY(json_parse(&notes, text, "row"));
     TRY(json_new(&tree));
-    TRY(json_put_text(tree, "schema", "mrad.row 1"));
+    TRY(json_put_text(tree, "schema", "mrad.row 2"));
     TRY(json_put_text(tree, "key", w->cell->row_key));
     for (int i = 0; i < 3; i++) {
         static const char *const part[3] = {"rows", "skipped", "warnings"};
@@ -158,7 +158,7 @@ static int write_artefact(const struct work *w)
                                     cJSON_DetachItemFromObjectCaseSensitive(notes, part[i]));
     }
     TRY(row_path(&path, w->cell, w->class_id));
-    TRY(json_write(tree, path));
+    TRY(json_write_sealed(tree, path));
 out:
     json_free(&tree);
     json_free(&notes);
@@ -187,7 +187,7 @@ out:
 static int measure(struct work *w)
 {
     int rc = ERR_OK;
-    const struct config *c = w->sweep->config;
+    const struct config *c = w->sweep->setting[w->cell->setting].config;
     const struct member *test = &w->sweep->member[w->cell->test];
     const struct metric_options options = {
         .pro_limit = c->pro_limit, .pro_steps = (int)c->pro_steps, .benchmark = true};
@@ -241,7 +241,8 @@ static const char *find_reason(const cJSON *tree, const char *metric)
     return NULL;
 }
 
-static int collect_row(struct results *out, const cJSON *tree, const char *from)
+/* label: of the ablation, or NULL. */
+static int collect_row(struct results *out, const cJSON *tree, const char *label, const char *from)
 {
     int rc = ERR_OK;
     struct row *row;
@@ -250,6 +251,8 @@ static int collect_row(struct results *out, const cJSON *tree, const char *from)
     TRY(row_from_json(row, cJSON_GetArrayItem(cJSON_GetObjectItemCaseSensitive(tree, "rows"), 0),
                       from));
     out->n_rows++;
+    if (label)
+        TRY(str_dup(&row->ablation, label));
     for (int m = 0; m < METRIC_COUNT; m++) {
         const char *why = find_reason(tree, metric_info((enum metric)m)->name);
         if (!row->defined[m])
@@ -267,8 +270,24 @@ static bool has_note(const struct results *r, const char *dataset, size_t item)
     return false;
 }
 
+static bool has_warning(const struct results *r, const char *text)
+{
+    for (size_t i = 0; i < r->n_warnings; i++)
+        if (strcmp(r->warning[i], text) == 0)
+            return true;
+    return false;
+}
+
+/* A warning about an ablation names it, unless the job's own setting earned the same one. */
+static int collect_warning(struct results *out, const char *label, const char *text)
+{
+    if (!label)
+        return results_warn(out, "%s", text);
+    return has_warning(out, text) ? ERR_OK : results_warn(out, "%s: %s", label, text);
+}
+
 /* Skipped items once a data set, whatever number of cells tests on it. */
-static int collect_notes(struct results *out, const cJSON *tree)
+static int collect_notes(struct results *out, const cJSON *tree, const char *label)
 {
     int rc = ERR_OK;
     const cJSON *o;
@@ -282,18 +301,20 @@ static int collect_notes(struct results *out, const cJSON *tree)
             TRY(results_skip(out, dataset, (size_t)item->valuedouble, image, why));
     }
     cJSON_ArrayForEach(o, cJSON_GetObjectItemCaseSensitive(tree, "warnings")) if (cJSON_IsString(o))
-        TRY(results_warn(out, "%s", o->valuestring));
+        TRY(collect_warning(out, label, o->valuestring));
 out:
     return rc;
 }
 
-int row_collect(const struct cell *cell, size_t class_id, struct results *out)
+int row_collect(const struct sweep *sweep, const struct cell *cell, size_t class_id,
+                struct results *out)
 {
     int rc = ERR_OK;
     cJSON *tree = NULL;
+    const char *label = sweep->setting[cell->setting].label;
     TRY(read_artefact(&tree, cell, class_id));
-    TRY(collect_row(out, tree, cell->row_dir));
-    TRY(collect_notes(out, tree));
+    TRY(collect_row(out, tree, label, cell->row_dir));
+    TRY(collect_notes(out, tree, label));
 out:
     json_free(&tree);
     return rc;

@@ -3,6 +3,7 @@
  * made and what it costs. A rank keeps one extractor or one retriever, and one bank.
  */
 #include "base/err.h"
+#include "base/fault.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "par/gather.h"
@@ -10,7 +11,7 @@
 
 #include <string.h>
 
-/* Parts of an owner (member or cell), 0 when it is not wanted. */
+/* Parts of an owner (member, memory, trainee or cell), 0 when it is not wanted. */
 static size_t feature_parts(const struct sweep *s, size_t i)
 {
     return s->member[i].wants_features ? s->member[i].features->n_shards : 0;
@@ -18,12 +19,12 @@ static size_t feature_parts(const struct sweep *s, size_t i)
 
 static size_t bank_parts(const struct sweep *s, size_t i)
 {
-    return s->member[i].wants_bank ? s->member[i].features->n_shards : 0;
+    return s->memory[i].wants_bank ? s->memory[i].place->features->n_shards : 0;
 }
 
 static size_t gather_parts(const struct sweep *s, size_t i)
 {
-    return s->member[i].wants_bank ? 1 : 0;
+    return s->memory[i].wants_bank ? 1 : 0;
 }
 
 static size_t train_parts(const struct sweep *s, size_t i)
@@ -52,15 +53,36 @@ static bool has_features(const struct sweep *s, const struct piece *p)
     return features_has_shard(s->member[p->owner].features, p->part, &why);
 }
 
+bool is_same_shard(const struct bank_place *a, const struct bank_place *b, size_t shard)
+{
+    char *path[2] = {NULL, NULL};
+    bool is_same = bank_shard_path(&path[0], a, shard) == ERR_OK &&
+                   bank_shard_path(&path[1], b, shard) == ERR_OK && strcmp(path[0], path[1]) == 0;
+    MEM_FREE(path[0]);
+    MEM_FREE(path[1]);
+    return is_same;
+}
+
+/* Banks that differ only in what becomes of their shards share them: the first one builds. */
+static bool is_built_for_other(const struct sweep *s, const struct piece *p)
+{
+    const struct memory *m = &s->memory[p->owner];
+    for (const struct memory *other = s->memory; other < m; other++)
+        if (other->wants_bank && other->member == m->member &&
+            is_same_shard(other->place, m->place, p->part) && bank_needs_shards(other->place))
+            return true;
+    return false;
+}
+
 static bool has_bank(const struct sweep *s, const struct piece *p)
 {
-    return !bank_needs_shards(s->member[p->owner].bank_place) ||
-           bank_has_shard(s->member[p->owner].bank_place, p->part);
+    return !bank_needs_shards(s->memory[p->owner].place) ||
+           bank_has_shard(s->memory[p->owner].place, p->part) || is_built_for_other(s, p);
 }
 
 static bool is_gathered(const struct sweep *s, const struct piece *p)
 {
-    return bank_is_whole(s->member[p->owner].bank_place);
+    return bank_is_whole(s->memory[p->owner].place);
 }
 
 static bool is_trained(const struct sweep *s, const struct piece *p)
@@ -101,7 +123,7 @@ static int build_bank(struct sweep *s, const struct piece *p, struct comm *gang)
     int rc = ERR_OK;
     (void)gang;
     TRY(sweep_ops(s));
-    TRY(bank_build_shard(s->member[p->owner].bank_place, p->part, s->ops));
+    TRY(bank_build_shard(s->memory[p->owner].place, p->part, s->ops));
 out:
     return rc;
 }
@@ -110,30 +132,30 @@ static int gather(struct sweep *s, const struct piece *p, struct comm *gang)
 {
     int rc = ERR_OK;
     const struct gather_method *method;
-    struct member *m = &s->member[p->owner];
+    const struct memory *m = &s->memory[p->owner];
     TRY(gather_find(&method, config_gathers[s->config->gather]));
-    bank_free(&s->bank);
     TRY_ALL(gang, sweep_ops(s));
-    TRY(bank_gather(&s->bank, m->bank_place, s->ops, gang, method));
+    bank_free(&s->bank);
+    TRY(bank_gather(&s->bank, m->place, s->ops, gang, method));
     s->bank_of = p->owner;
     if (comm_rank(gang) == 0)
         log_rank("gather", "%s: %zu image keys (%zu anomalous), %zu pixel keys (%zu anomalous)",
-                 m->entry->name, s->bank->n_image,
+                 s->member[m->member].entry->name, s->bank->n_image,
                  bank_anomalous(s->bank->image_labels, s->bank->n_image), s->bank->n_pixel,
                  bank_anomalous(s->bank->pixel_labels, s->bank->n_pixel));
 out:
     return rc;
 }
 
-/* The bank of a member in memory. */
-static int need_bank(struct sweep *s, size_t member)
+/* Have a bank in memory. One at a time is kept: a job may have very many. */
+static int need_bank(struct sweep *s, size_t memory)
 {
     int rc = ERR_OK;
-    if (s->bank && s->bank_of == member)
+    if (s->bank && s->bank_of == memory)
         return ERR_OK;
     bank_free(&s->bank);
-    TRY(bank_open(&s->bank, s->member[member].bank_place));
-    s->bank_of = member;
+    TRY(bank_open(&s->bank, s->memory[memory].place));
+    s->bank_of = memory;
 out:
     return rc;
 }
@@ -142,32 +164,37 @@ static int train(struct sweep *s, const struct piece *p, struct comm *gang)
 {
     int rc = ERR_OK;
     struct trainee *t = &s->trainee[p->owner];
+    const struct member *m = &s->member[s->memory[t->memory].member];
     extractor_free(&s->extractor);
     TRY_ALL(gang, sweep_ops(s));
-    TRY_ALL(gang, need_bank(s, t->member));
+    TRY_ALL(gang, need_bank(s, t->memory));
     if (comm_rank(gang) == 0)
-        log_rank("train", "%s on %s, seed %zu: %zu steps on %d ranks", t->place->variant,
-                 s->member[t->member].entry->name, t->seed, t->place->n_steps, comm_size(gang));
+        log_rank("train", "%s on %s, seed %zu: %zu steps on %d rank%s", t->place->variant,
+                 m->entry->name, t->seed, t->place->n_steps, comm_size(gang),
+                 comm_size(gang) == 1 ? "" : "s");
     TRY(head_train(t->place, s->bank, s->ops, gang));
 out:
     return rc;
 }
 
-/* The bank of a member, through a trainee's head, in the kernels' layout; one at a time is kept. */
-static int load_retriever(struct sweep *s, size_t member, size_t trainee)
+/*
+ * A bank, through a trainee's head, in the kernels' layout; one at a time is kept. It knows no options
+ * of the scores, so that settings which differ in these use the same.
+ */
+static int load_retriever(struct sweep *s, size_t memory, size_t trainee)
 {
     int rc = ERR_OK;
-    const struct head_place *head = trainee == NO_HEAD ? NULL : s->trainee[trainee].place;
-    if (s->retriever && s->retriever_of[0] == member && s->retriever_of[1] == trainee)
+    const struct head_place *head = trainee == NONE ? NULL : s->trainee[trainee].place;
+    if (s->retriever && s->retriever_of[0] == memory && s->retriever_of[1] == trainee)
         return ERR_OK;
     extractor_free(&s->extractor);
     retriever_free(&s->retriever);
-    TRY(need_bank(s, member));
+    TRY(need_bank(s, memory));
     rc = retriever_new(&s->retriever, s->ops, s->bank, head);
     if (rc)
-        err_prefix("data set %s: ", s->member[member].entry->name);
+        err_prefix("data set %s: ", s->member[s->memory[memory].member].entry->name);
     TRY(rc);
-    s->retriever_of[0] = member;
+    s->retriever_of[0] = memory;
     s->retriever_of[1] = trainee;
 out:
     return rc;
@@ -178,7 +205,7 @@ static int score(struct sweep *s, const struct piece *p, struct comm *gang)
     int rc = ERR_OK;
     (void)gang;
     TRY(sweep_ops(s));
-    TRY(load_retriever(s, s->cell[p->owner].train, s->cell[p->owner].trainee));
+    TRY(load_retriever(s, s->cell[p->owner].memory, s->cell[p->owner].trainee));
     TRY(scores_build_shard(s->cell[p->owner].place, p->part, s->retriever));
 out:
     return rc;
@@ -232,19 +259,19 @@ static double extract_cost(const struct sweep *s, const struct piece *p)
 
 static double bank_cost(const struct sweep *s, const struct piece *p)
 {
-    return bank_s * (double)shard_images(s, p->owner, p->part);
+    return bank_s * (double)shard_images(s, s->memory[p->owner].member, p->part);
 }
 
 static double gather_cost(const struct sweep *s, const struct piece *p)
 {
-    return join_s * (double)s->member[p->owner].manifest->n_items;
+    return join_s * (double)s->member[s->memory[p->owner].member].manifest->n_items;
 }
 
 static double train_cost(const struct sweep *s, const struct piece *p)
 {
     const struct trainee *t = &s->trainee[p->owner];
     return (double)(t->place->n_steps * t->place->options.batch) *
-           (t->metric == NO_HEAD ? ft_s : clip_s);
+           (t->metric == NONE ? ft_s : clip_s);
 }
 
 static double score_cost(const struct sweep *s, const struct piece *p)
@@ -287,13 +314,12 @@ static size_t extractor_tool(const struct sweep *s, const struct piece *p)
 static size_t retriever_tool(const struct sweep *s, const struct piece *p)
 {
     const struct cell *cell = &s->cell[p->owner];
-    size_t head = cell->trainee == NO_HEAD ? 0 : cell->trainee + 1;
-    return FIRST_RETRIEVER + cell->train * (s->n_trainees + 1) + head;
+    return FIRST_RETRIEVER + (cell->trainee == NONE ? cell->memory : s->n_memories + cell->trainee);
 }
 
 size_t stage_tools(const struct sweep *s)
 {
-    return FIRST_RETRIEVER + s->n_members * (s->n_trainees + 1);
+    return FIRST_RETRIEVER + s->n_memories + s->n_trainees;
 }
 
 double stage_load_s(size_t tool)
@@ -314,7 +340,7 @@ static size_t alone(const struct sweep *s, const struct piece *p)
 static size_t by_shards(const struct sweep *s, const struct piece *p)
 {
     enum { MOST_READERS = 8 };
-    size_t n = s->member[p->owner].features->n_shards;
+    size_t n = s->memory[p->owner].place->features->n_shards;
     return n < 1 ? 1 : n < MOST_READERS ? n : MOST_READERS;
 }
 
@@ -325,7 +351,7 @@ static size_t by_batch(const struct sweep *s, const struct piece *p)
     return place->is_given ? 1 : place->options.batch;
 }
 
-enum owner { MEMBER, TRAINEE, CELL };
+enum owner { MEMBER, MEMORY, TRAINEE, CELL };
 
 static const struct stage {
     const char *name;
@@ -340,8 +366,8 @@ static const struct stage {
 } stages[N_STAGES] = {
     {"extract", "feature shards", MEMBER, feature_parts, has_features, extract_cost, extractor_tool,
      alone, extract},
-    {"bank", "bank shards", MEMBER, bank_parts, has_bank, bank_cost, no_tool, alone, build_bank},
-    {"gather", "banks", MEMBER, gather_parts, is_gathered, gather_cost, no_tool, by_shards, gather},
+    {"bank", "bank shards", MEMORY, bank_parts, has_bank, bank_cost, no_tool, alone, build_bank},
+    {"gather", "banks", MEMORY, gather_parts, is_gathered, gather_cost, no_tool, by_shards, gather},
     {"train", "heads", TRAINEE, train_parts, is_trained, train_cost, no_tool, by_batch, train},
     {"score", "score shards", CELL, score_parts, has_scores, score_cost, retriever_tool, alone,
      score},
@@ -361,8 +387,13 @@ const char *stage_unit(size_t stage)
 
 size_t stage_owners(const struct sweep *s, size_t stage)
 {
-    const size_t owners_of[] = {s->n_members, s->n_trainees, s->n_cells};
+    const size_t owners_of[] = {s->n_members, s->n_memories, s->n_trainees, s->n_cells};
     return owners_of[stages[stage].owner];
+}
+
+size_t stage_owner(const struct sweep *s, size_t stage, size_t i)
+{
+    return stages[stage].owner == CELL ? s->by_retriever[i] : i;
 }
 
 size_t stage_parts(const struct sweep *s, size_t stage, size_t owner)
@@ -389,11 +420,14 @@ struct sched_item stage_item(const struct sweep *s, const struct piece *p)
 
 int stage_work(struct sweep *s, const struct piece *p, struct comm *gang)
 {
-    return stages[p->stage].work(s, p, gang);
+    int rc;
+    const char *former = fault_stage(stages[p->stage].name); /* files written now are its files */
+    rc = stages[p->stage].work(s, p, gang);
+    (void)fault_stage(former);
+    return rc;
 }
 
-void stage_drop(const struct sweep *s, const struct piece *p)
+int stage_tidy(const struct sweep *s, const struct piece *p)
 {
-    if (stages[p->stage].work == score)
-        scores_drop_shard(s->cell[p->owner].place, p->part);
+    return stages[p->stage].work == score ? scores_tidy(s->cell[p->owner].place) : ERR_OK;
 }

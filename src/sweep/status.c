@@ -144,13 +144,16 @@ int sweep_status_text(char **out, const char *dir)
     char left[32];
     struct str s = {0};
     double age;
+    int n_ranks;
     bool runs;
     TRY(path_join(&path, dir, "status.json"));
     TRY(json_read(&tree, path, 1 << 20));
     age = (double)time(NULL) - number_of(tree, "updated_unix_s");
     runs = strcmp(text_of(tree, "state"), "running") == 0;
-    TRY(str_addf(&s, "%s, started %s on %s, %.0f ranks\n", text_of(tree, "state"),
-                 text_of(tree, "started"), text_of(tree, "host"), number_of(tree, "ranks")));
+    n_ranks = (int)number_of(tree, "ranks");
+    TRY(str_addf(&s, "%s, started %s on %s, %d rank%s\n", text_of(tree, "state"),
+                 text_of(tree, "started"), text_of(tree, "host"), n_ranks,
+                 n_ranks == 1 ? "" : "s"));
     cJSON_ArrayForEach(o, cJSON_GetObjectItemCaseSensitive(tree, "stages"))
         TRY(str_addf(&s, "  %-8s %.0f of %.0f %s\n", text_of(o, "stage"), number_of(o, "done"),
                      number_of(o, "total"), text_of(o, "unit")));

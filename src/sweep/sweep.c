@@ -79,26 +79,27 @@ static int run_graph(struct sweep *s)
                         .on_late = note_late,
                         .context = &run}));
     for (size_t i = 0; i < run.n_late; i++)
-        stage_drop(s, &run.graph.piece[run.late[i]]);
+        TRY(stage_tidy(s, &run.graph.piece[run.late[i]]));
 out:
     sweep_graph_release(&run.graph);
     MEM_FREE(run.late);
     return rc;
 }
 
-/* Temporary files of killed runs, in every folder this sweep writes to. */
-static int clean_temp(const struct sweep *s)
+/* What killed runs left, in every folder this sweep writes to. */
+static int tidy(const struct sweep *s)
 {
     int rc = ERR_OK;
-    for (size_t i = 0; i < s->n_members; i++) {
+    if (s->status_dir)
+        TRY(file_clean_temp(s->status_dir));
+    for (size_t i = 0; i < s->n_members; i++)
         TRY(file_clean_temp(s->member[i].features->dir));
-        if (s->member[i].bank_place)
-            TRY(file_clean_temp(s->member[i].bank_place->dir));
-    }
+    for (size_t i = 0; i < s->n_memories; i++)
+        TRY(file_clean_temp(s->memory[i].place->dir));
     for (size_t i = 0; i < s->n_trainees; i++)
-        TRY(file_clean_temp(s->trainee[i].place->dir));
+        TRY(head_tidy(s->trainee[i].place));
     for (size_t i = 0; i < s->n_cells; i++) {
-        TRY(file_clean_temp(s->cell[i].place->dir));
+        TRY(scores_tidy(s->cell[i].place));
         TRY(file_clean_temp(s->cell[i].row_dir));
     }
 out:
@@ -108,8 +109,12 @@ out:
 static int run_all(struct sweep *s)
 {
     int rc = ERR_OK;
+    size_t n_omitted = sweep_n_omitted(s);
+    if (n_omitted)
+        log_root("sweep", "%zu cell%s omitted: the ablation makes no difference there", n_omitted,
+                 n_omitted == 1 ? "" : "s");
     TRY(cores_per_rank(s->comm, (int)s->config->threads, &s->threads));
-    TRY_ALL(s->comm, comm_rank(s->comm) == 0 ? clean_temp(s) : ERR_OK);
+    TRY_ALL(s->comm, comm_rank(s->comm) == 0 ? tidy(s) : ERR_OK);
     TRY(run_graph(s));
 out:
     return rc;
@@ -138,12 +143,21 @@ int sweep_results(const struct sweep *s, struct results *out)
     *out = (struct results){0};
     for (size_t i = 0; i < s->n_cells; i++)
         for (size_t c = 0; c < s->member[s->cell[i].test].manifest->n_classes; c++)
-            TRY(row_collect(&s->cell[i], c, out));
+            TRY(row_collect(s, &s->cell[i], c, out));
     TRY(results_average(out));
 out:
     if (rc)
         results_free(out);
     return rc;
+}
+
+const char *sweep_writer(size_t i)
+{
+    static const char *const beside[] = {"hashes", "checkpoint", "results"};
+    if (i < N_STAGES)
+        return stage_name(i);
+    i -= N_STAGES;
+    return i < sizeof beside / sizeof *beside ? beside[i] : NULL;
 }
 
 /* ---- dump ---- */

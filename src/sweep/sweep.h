@@ -1,5 +1,8 @@
 /*
- * sweep.h - the grid: train on A, test on B, for every pair and variant.
+ * sweep.h - the grid: train on A, test on B, for every variant, pair, setting and seed.
+ *
+ * The settings are the job's own configuration and its ablations. They share what they have in common;
+ * a setting that makes no difference to a cell has no rows there.
  *
  * A sweep is nothing but the stages called for each cell: extract, bank, gather, score, join, measure.
  * What is done is decided by the artefacts in the store; a restart is the artefacts that are missing.
@@ -24,19 +27,25 @@ struct sweep;
 /* How far a run goes. */
 enum sweep_goal {
     SWEEP_FEATURES, /* features of all data sets of the configuration */
-    SWEEP_BANKS,    /* and banks of all of them */
-    SWEEP_HEADS,    /* and MRAD-FT heads of all of them, for every seed */
+    SWEEP_BANKS,    /* and banks of all of them, under every setting */
+    SWEEP_HEADS,    /* and MRAD-FT heads of all of them, under every setting and seed */
     SWEEP_PROMPTS,  /* and MRAD-CLIP heads on top of these */
     SWEEP_ALL,      /* every cell of the pairs */
 };
 
 /*
  * Load manifests, hash inputs, find every artefact's place and see which are missing. Collective.
- * Free with sweep_close. ERR_CONFIG for pairs or variants that do not exist.
+ * Free with sweep_close. ERR_CONFIG for pairs or variants that do not exist, and for more parts than pairs.
  */
 int sweep_open(struct sweep **out, struct comm *comm, const struct config *config,
                enum sweep_goal goal);
 void sweep_close(struct sweep **sweep);
+
+/*
+ * Read run.part, "I/N" with 0 <= I < N: which of N jobs that share a grid this is. Its pairs are numbers
+ * I, I + N, I + 2 N, ... of the list. Local. ERR_CONFIG for anything else.
+ */
+int sweep_part(size_t *index, size_t *count, const char *text);
 
 /* Make what is missing. status_dir: folder for status.json, or NULL. Collective. */
 int sweep_run(struct sweep *sweep, const char *status_dir);
@@ -52,6 +61,9 @@ int sweep_results(const struct sweep *sweep, struct results *out);
  * cell to an HDF5 file that `mrad metrics` reads. On rank 0.
  */
 int sweep_dump(struct sweep *sweep, const char *path);
+
+/* Whose files a run writes, for base/fault.h: the stages in order and what else. NULL past the end. */
+const char *sweep_writer(size_t i);
 
 /* What a run looks like from outside: printed from DIR/status.json. Free with MEM_FREE. */
 int sweep_status_text(char **out, const char *dir);

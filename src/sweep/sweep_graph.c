@@ -53,11 +53,11 @@ static int add_items(struct sweep_graph *g, struct lookup *l, const struct sweep
                      const uint8_t *exists)
 {
     int rc = ERR_OK;
-    size_t at = 0;
     for (size_t stage = 0; stage < N_STAGES; stage++)
         for (size_t i = 0; i < stage_owners(s, stage); i++)
-            for (size_t part = 0; part < stage_parts(s, stage, i); part++, at++) {
-                struct piece p = {.stage = stage, .owner = i, .part = part};
+            for (size_t part = 0; part < stage_parts(s, stage, stage_owner(s, stage, i)); part++) {
+                struct piece p = {stage, stage_owner(s, stage, i), part};
+                size_t at = l->begin[stage][p.owner] + part;
                 l->item[at] = NO_ITEM;
                 if (exists[at])
                     continue;
@@ -89,15 +89,21 @@ out:
     return rc;
 }
 
-static int link_member(struct sweep_graph *g, const struct lookup *l, const struct sweep *s,
+/* A bank waits for its shards, those included that are built for an earlier bank as well. */
+static int link_memory(struct sweep_graph *g, const struct lookup *l, const struct sweep *s,
                        size_t i)
 {
     int rc = ERR_OK;
+    const struct memory *m = &s->memory[i];
     size_t gather = item_of(s, l, GATHER, i, 0);
-    for (size_t part = 0; part < stage_parts(s, BANK, i); part++) {
-        size_t bank = item_of(s, l, BANK, i, part);
-        TRY(wait_for(g, item_of(s, l, EXTRACT, i, part), bank));
-        TRY(wait_for(g, bank, gather));
+    for (size_t part = 0; part < stage_parts(s, BANK, i); part++)
+        TRY(wait_for(g, item_of(s, l, EXTRACT, m->member, part), item_of(s, l, BANK, i, part)));
+    for (size_t other = 0; other <= i && gather != NO_ITEM; other++) {
+        if (s->memory[other].member != m->member || stage_parts(s, BANK, other) == 0 ||
+            (other < i && !is_same_shard(s->memory[other].place, m->place, 0)))
+            continue;
+        for (size_t part = 0; part < stage_parts(s, BANK, other); part++)
+            TRY(wait_for(g, item_of(s, l, BANK, other, part), gather));
     }
 out:
     return rc;
@@ -110,12 +116,12 @@ static int link_trainee(struct sweep_graph *g, const struct lookup *l, const str
     int rc = ERR_OK;
     const struct trainee *t = &s->trainee[i];
     size_t train = item_of(s, l, TRAIN, i, 0);
-    size_t gather = item_of(s, l, GATHER, t->member, 0);
+    size_t gather = item_of(s, l, GATHER, t->memory, 0);
     TRY(wait_for(g, gather, train));
-    if (t->metric != NO_HEAD)
+    if (t->metric != NONE)
         TRY(wait_for(g, item_of(s, l, TRAIN, t->metric, 0), train));
     if (gather == NO_ITEM)
-        TRY(wait_for_features(g, l, s, t->member, train));
+        TRY(wait_for_features(g, l, s, s->memory[t->memory].member, train));
 out:
     return rc;
 }
@@ -123,9 +129,13 @@ out:
 /* The cell whose joined scores this one reads: itself, or an earlier one with the same. */
 static size_t scored_by(const struct sweep *s, size_t cell)
 {
-    for (size_t i = 0; !s->cell[cell].wants_scores && i < cell; i++)
-        if (s->cell[i].wants_scores && strcmp(s->cell[i].place->dir, s->cell[cell].place->dir) == 0)
-            return i;
+    const struct cell *own = &s->cell[cell];
+    for (const struct cell *c = own; !own->wants_scores && c-- > s->cell;) {
+        if (c->variant != own->variant || c->train != own->train || c->test != own->test)
+            break;
+        if (c->wants_scores && strcmp(c->place->dir, own->place->dir) == 0)
+            return (size_t)(c - s->cell);
+    }
     return cell;
 }
 
@@ -136,8 +146,8 @@ static int link_scores(struct sweep_graph *g, const struct lookup *l, const stru
     const struct cell *cell = &s->cell[i];
     for (size_t part = 0; part < stage_parts(s, SCORE, i); part++) {
         size_t score = item_of(s, l, SCORE, i, part);
-        TRY(wait_for(g, item_of(s, l, GATHER, cell->train, 0), score));
-        if (cell->trainee != NO_HEAD)
+        TRY(wait_for(g, item_of(s, l, GATHER, cell->memory, 0), score));
+        if (cell->trainee != NONE)
             TRY(wait_for(g, item_of(s, l, TRAIN, cell->trainee, 0), score));
         TRY(wait_for(g, item_of(s, l, EXTRACT, cell->test, part), score));
         TRY(wait_for(g, score, item_of(s, l, JOIN, i, 0)));
@@ -158,7 +168,7 @@ static int link_rows(struct sweep_graph *g, const struct lookup *l, const struct
         TRY(wait_for(g, join, row));
         if (join == NO_ITEM)
             TRY(wait_for_features(g, l, s, cell->test, row));
-        if (reads_bank && (join == NO_ITEM || item_of(s, l, GATHER, cell->train, 0) == NO_ITEM))
+        if (reads_bank && (join == NO_ITEM || item_of(s, l, GATHER, cell->memory, 0) == NO_ITEM))
             TRY(wait_for_features(g, l, s, cell->train, row));
     }
 out:
@@ -168,8 +178,8 @@ out:
 static int link_items(struct sweep_graph *g, const struct lookup *l, const struct sweep *s)
 {
     int rc = ERR_OK;
-    for (size_t i = 0; i < s->n_members; i++)
-        TRY(link_member(g, l, s, i));
+    for (size_t i = 0; i < s->n_memories; i++)
+        TRY(link_memory(g, l, s, i));
     for (size_t i = 0; i < s->n_trainees; i++)
         TRY(link_trainee(g, l, s, i));
     for (size_t i = 0; i < s->n_cells; i++) {

@@ -12,32 +12,59 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* No memory or trainee. */
+#define NONE SIZE_MAX
+
+/* What is made under options of its own, each on top of the one before. */
+enum level { LEVEL_BANK, LEVEL_METRIC, LEVEL_PROMPTS, N_LEVELS };
+
+/* The job's configuration, or that of one of its ablations. */
+struct setting {
+    const char *label;           /* borrowed from the configuration; NULL: the job's own */
+    const struct config *config; /* the sweep's, or `own` */
+    struct config *own;          /* NULL: the job's own */
+    char *metrics;               /* options of the metrics, JSON */
+    size_t like[N_LEVELS];       /* the first setting with the same options up to that level */
+    size_t n_omitted;            /* cells that would be copies of others */
+};
+
+/* The two ends of a cell. */
+struct ends {
+    const struct dataset_entry *train, *test; /* borrowed from the configuration */
+};
+
 /* One data set of the sweep. */
 struct member {
     const struct dataset_entry *entry; /* borrowed from the configuration */
     struct manifest *manifest;
     struct features *features;
-    struct bank_place *bank_place; /* NULL unless it is trained on */
-    uint8_t wants_features, wants_bank;
+    uint8_t wants_features;
 };
 
-/* One head to train: of a data set's bank, with a seed; the metric of MRAD-FT, or prompts on it. */
-struct trainee {
+/* One bank: of a data set, for all settings whose options give the same one. */
+struct memory {
     size_t member;
+    struct bank_place *place;
+    uint8_t wants_bank;
+};
+
+/* One head to train: on a bank, with a seed; the metric of MRAD-FT, or prompts on it. */
+struct trainee {
+    size_t memory;
     size_t seed;
-    size_t metric; /* trainee that prompts build on, listed before; NO_HEAD for a metric */
+    size_t metric; /* trainee that prompts build on, listed before; NONE for a metric */
     struct head_place *place;
     uint8_t wants_head;
 };
 
-#define NO_HEAD SIZE_MAX
-
-/* One (variant, train, test). */
+/* One (variant, train, test, setting, seed). */
 struct cell {
     const char *variant; /* borrowed from the configuration */
     size_t train, test;  /* members */
-    size_t trainee;      /* whose head is used, or NO_HEAD */
+    size_t setting;
     size_t seed;
+    size_t memory;  /* whose bank is used */
+    size_t trainee; /* whose head is used, or NONE */
     struct score_place *place;
     char *row_dir; /* store/metrics/<variant>/<train>/<test>/<key> */
     char row_key[HASH_HEX];
@@ -52,12 +79,19 @@ struct sweep {
     const struct config *config; /* borrowed */
     enum sweep_goal goal;
     struct model_info model;
+    struct setting *setting; /* [n_settings], the job's own first */
+    size_t n_settings;
+    struct ends *pair; /* [n_pairs], each once; none where cells are not the goal */
+    size_t n_pairs;
     struct member *member; /* [n_members] */
     size_t n_members;
+    struct memory *memory; /* [n_memories] */
+    size_t n_memories, memory_cap;
     struct trainee *trainee; /* [n_trainees] */
-    size_t n_trainees;
-    struct cell *cell; /* [n_cells] */
-    size_t n_cells;
+    size_t n_trainees, trainee_cap;
+    struct cell *cell; /* [n_cells], in the order of the rows */
+    size_t n_cells, cell_cap;
+    size_t *by_retriever; /* [n_cells] cells in the order of what they are scored with */
     size_t n_rows;
     uint8_t *wants_row; /* [n_rows] */
     int threads;
@@ -65,21 +99,57 @@ struct sweep {
     /* a rank's tools, made when first needed */
     struct ops *ops;
     struct extractor *extractor;
+    struct bank *bank; /* the one in memory */
+    size_t bank_of;    /* memory */
     struct retriever *retriever;
-    size_t retriever_of[2]; /* member and trainee */
-    struct bank *bank;      /* of one member at a time */
-    size_t bank_of;
+    size_t retriever_of[2]; /* memory and trainee */
 
     const char *status_dir;
     struct status *status;
 };
 
-/* One piece of work: of a member, a trainee or a cell, and which part of it. */
+/* One piece of work: of a member, memory, trainee or cell, and which part of it. */
 struct piece {
     size_t stage;
     size_t owner;
     size_t part;
 };
+
+/* ---- planning ---- */
+
+/*
+ * The pairs that the configuration means. Local. ERR_CONFIG when there are none, and for a pair, a
+ * variant or a seed that is listed twice: its rows would be copies.
+ */
+int pairs_open(struct sweep *sweep);
+
+/* The configuration of every setting. Local. */
+int settings_open(struct sweep *sweep);
+void settings_close(struct sweep *sweep);
+
+/* Members: both ends of all pairs, or every data set where cells are not the goal. Local. */
+int members_open(struct sweep *sweep);
+
+/* Manifests and features of all members. Collective: images are hashed together. */
+int members_load(struct sweep *sweep);
+
+/*
+ * Where everything lies: banks, heads and cells of all settings. What has the same place is listed
+ * once; a cell whose rows would be copies of an earlier setting's is left out and counted. Local.
+ */
+int cells_open(struct sweep *sweep);
+
+/* Free pairs, members, banks, heads and cells. */
+void cells_close(struct sweep *sweep);
+
+/* Cells of all settings that were left out as copies. */
+size_t sweep_n_omitted(const struct sweep *sweep);
+
+/* Are heads, or banks, of all members a goal of their own? */
+bool wants_heads(const struct sweep *sweep);
+bool wants_banks(const struct sweep *sweep);
+
+/* ---- rows ---- */
 
 /* Path of a row's artefact; free with MEM_FREE. */
 int row_path(char **out, const struct cell *cell, size_t class_id);
@@ -90,16 +160,23 @@ bool row_exists(const struct cell *cell, size_t class_id);
 /* Compute and write one row. Local. */
 int row_build(struct sweep *sweep, struct cell *cell, size_t class_id);
 
-/* Read a row's artefact and append what it says to results. */
-int row_collect(const struct cell *cell, size_t class_id, struct results *out);
+/* Read a row's artefact and append what it says to results, under the setting's label. */
+int row_collect(const struct sweep *sweep, const struct cell *cell, size_t class_id,
+                struct results *out);
+
+/* ---- stages ---- */
 
 /* The stages in order; see stages.c. */
 enum { N_STAGES = 7 };
 const char *stage_name(size_t stage);
 const char *stage_unit(size_t stage);
 
-/* Members, trainees or cells that a stage makes something for, and how many parts of one are wanted. */
+/*
+ * Members, memories, trainees or cells that a stage makes something for, in which order, and how many
+ * parts of one are wanted.
+ */
 size_t stage_owners(const struct sweep *sweep, size_t stage);
+size_t stage_owner(const struct sweep *sweep, size_t stage, size_t i);
 size_t stage_parts(const struct sweep *sweep, size_t stage, size_t owner);
 
 /* Is this piece's artefact there? */
@@ -115,8 +192,11 @@ double stage_load_s(size_t tool);
 /* Make a piece. Collective over gang, which has more than one rank only where stage_item allows it. */
 int stage_work(struct sweep *sweep, const struct piece *piece, struct comm *gang);
 
-/* A piece was made again after others had used it up: take it away. */
-void stage_drop(const struct sweep *sweep, const struct piece *piece);
+/* Do two banks have this shard in common? */
+bool is_same_shard(const struct bank_place *a, const struct bank_place *b, size_t shard);
+
+/* A piece was made again after what uses it up: what is not needed any more goes. */
+int stage_tidy(const struct sweep *sweep, const struct piece *piece);
 
 /* All pieces that are missing, as a graph. */
 struct sweep_graph {

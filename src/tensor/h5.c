@@ -94,12 +94,8 @@ int h5_commit(struct h5 **f)
     int rc = ERR_OK;
     char why[160];
     hid_t id = (*f)->id;
+    TRY(h5_flush(*f));
     (*f)->id = -1;
-    if (H5Fflush(id, H5F_SCOPE_LOCAL) < 0) {
-        (void)h5_reason(why, sizeof why);
-        (void)H5Fclose(id);
-        FAIL(ERR_IO, "cannot write %s: %s", (*f)->path, why);
-    }
     if (H5Fclose(id) < 0)
         FAIL(ERR_IO, "cannot close %s: %s", (*f)->path, h5_reason(why, sizeof why));
     TRY(atomic_commit(&(*f)->atomic));
@@ -154,7 +150,9 @@ void h5_close(struct h5 **f)
 {
     if (!*f)
         return;
-    if ((*f)->id >= 0)
+    if ((*f)->id >= 0 && (*f)->atomic.temp)
+        h5_abandon((*f)->id);
+    else if ((*f)->id >= 0)
         (void)H5Fclose((*f)->id);
     atomic_abort(&(*f)->atomic);
     MEM_FREE((*f)->path);

@@ -12,6 +12,7 @@ for job in "$MRAD_SOURCE"/jobs/*.json; do
     n=$((n + 1))
     check_py "cannot read $job" "$job" "$dir/job" <<'PY'
 import json
+import math
 import pathlib
 import re
 import sys
@@ -24,6 +25,11 @@ names = list(tree["datasets"])
 pairs = tree.get("pairs", "protocol")
 cells = len(names) * (len(names) - 1) if pairs == "all" else len(names) if pairs == "protocol" else len(pairs)
 cells *= len(tree.get("seeds", [1])) * len(tree.get("variants", [1]))
+settings = 1
+for ablation in tree.get("ablations", []):
+    lists = [v if isinstance(v, list) else [v] for v in ablation.values()]
+    settings += math.prod(len(v) for v in lists)
+cells *= settings
 for key in ("out", "store"):
     assert re.match(r"(results|store|demo)(/|$)", tree[key]), f"{key}: {tree[key]} is no folder that git ignores"
 out.with_suffix(".weights").write_text(tree["model"]["weights"])
@@ -48,8 +54,10 @@ PY
             --set "train.clip.tokens=$MRAD_FIXTURES/tiny/golden.h5:/clip/tokens")
     fi
     run 0 plan "$job" "${options[@]}"
-    [ "$(grep -c '^cell' "$dir/out")" = "$(cat "$dir/job.cells")" ] ||
-        fail "$job: the plan has $(grep -c '^cell' "$dir/out") cells, wanted $(cat "$dir/job.cells")"
+    cells=$(grep -c '^cell' "$dir/out")
+    omitted=$(sed -n 's/^omitted   \([0-9]*\) cells\{0,1\}:.*/\1/p' "$dir/out")
+    [ $((cells + ${omitted:-0})) = "$(cat "$dir/job.cells")" ] ||
+        fail "$job: the plan has $cells cells and omits ${omitted:-0}, wanted $(cat "$dir/job.cells")"
     sed '$d' "$job" >"$dir/cut.json"
     refused 2 "$dir/cut.json:" plan "$dir/cut.json"
     sed 's/"datasets"/"data_sets"/' "$job" >"$dir/cut.json"

@@ -7,7 +7,7 @@ make_world
 
 cells_are() { # WANTED: "train>test" in the order of the plan
     local got
-    got=$(sed -n 's/^cell      mrad-tf  \(.*\) -> \(.*\)  scores .*/\1>\2/p' "$dir/out" | paste -sd' ')
+    got=$(sed -nE 's/^cell      mrad-tf(, seed [0-9]+)?  (.*) -> (.*)  scores .*/\2>\3/p' "$dir/out" | paste -sd' ')
     [ "$got" = "$1" ] || fail "$last: the cells are $got, wanted $1"
 }
 

@@ -5,12 +5,12 @@ set -euo pipefail
 source "$MRAD_SOURCE/tests/support/cli.sh"
 
 make_world
-write_job "$dir/job.json" "weave tiles" '"pairs": [["weave", "tiles"]]'
+write_job "$dir/job.json" "fabric parts" '"pairs": [["fabric", "parts"]]'
 
 run 0 bank "$dir/job.json" --reduce kmeans:5
-out_has "bank      weave  there"
-small=$(find "$dir/store/bank/weave" -name 'reduced-*.h5')
-full=$(find "$dir/store/bank/weave" -name bank.h5)
+out_has "bank      fabric  there"
+small=$(find "$dir/store/bank/fabric" -name 'reduced-*.h5')
+full=$(find "$dir/store/bank/fabric" -name bank.h5)
 run 0 bank --info "$small"
 out_has "image keys: 8 of 32 columns, 4 anomalous"
 out_has "pixel keys: 5 of 64 columns"
@@ -31,38 +31,38 @@ PY
 
 # --reduce is --set bank.reduce and bank.entries; a method alone keeps the number
 run 0 plan "$dir/job.json" --set bank.reduce=kmeans --set bank.entries=5
-out_has "bank      weave  there"
+out_has "bank      fabric  there"
 run 0 bank "$dir/job.json" --set bank.entries=4 --reduce random
 run 0 plan "$dir/job.json" --set bank.entries=4 --set bank.reduce=random
-out_has "bank      weave  there"
+out_has "bank      fabric  there"
 run 0 plan "$dir/job.json" --set bank.reduce=farthest
-out_has "bank      weave  to make"
+out_has "bank      fabric  to make"
 refused 2 'bank.reduce' bank "$dir/job.json" --reduce median:5
 refused 2 'bank.entries' bank "$dir/job.json" --reduce kmeans:1
 refused 2 'bank.entries' bank "$dir/job.json" --reduce kmeans:
 refused 2 'bank.image_entries' bank "$dir/job.json" --set bank.image_entries=-1
 
 # a given file is reduced as well, to the same entries, and nothing is built for it
-given=(--set "datasets.weave.bank=$dir/given.h5" --store "$dir/store2")
+given=(--set "datasets.fabric.bank=$dir/given.h5" --store "$dir/store2")
 cp "$full" "$dir/given.h5"
 run 0 sweep "$dir/job.json" --json --set bank.reduce=kmeans --set bank.entries=5
 cp "$dir/out" "$dir/results"
 run 0 sweep "$dir/job.json" --json --set bank.reduce=kmeans --set bank.entries=5 "${given[@]}"
 cmp "$dir/out" "$dir/results" || fail "the given bank, reduced, gives other results"
-[ ! -e "$dir/store2/features/weave" ] || fail "features of a given bank's data set were made"
-cmp "$small" "$(find "$dir/store2/bank/weave" -name 'reduced-*.h5')" || fail "the reduced banks differ"
+[ ! -e "$dir/store2/features/fabric" ] || fail "features of a given bank's data set were made"
+cmp "$small" "$(find "$dir/store2/bank/fabric" -name 'reduced-*.h5')" || fail "the reduced banks differ"
 listing "$dir/store2" >"$dir/before"
 run 0 sweep "$dir/job.json" --json --set bank.reduce=kmeans --set bank.entries=5 "${given[@]}"
 listing "$dir/store2" | diff "$dir/before" - || fail "a second run made something"
 
 # the reduced file can be given itself
-run 0 sweep "$dir/job.json" --json --set "datasets.weave.bank=$small" --store "$dir/store3"
+run 0 sweep "$dir/job.json" --json --set "datasets.fabric.bank=$small" --store "$dir/store3"
 cmp "$dir/out" "$dir/results" || fail "the reduced bank as a given file gives other results"
 
 # nearest entries: other scores, the same bank
 run 0 plan "$dir/job.json" --set retrieval.by=nearest
-out_has "bank      weave  there"
-out_has "scores to make, 0 of 2 rows there: to make"
+out_has "bank      fabric  there"
+out_has "scores to make, 0 of 3 rows there: to make"
 run 0 sweep "$dir/job.json" --json --set retrieval.by=nearest
 ! cmp -s "$dir/out" "$dir/results" || fail "retrieval.by changes nothing"
 

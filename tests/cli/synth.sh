@@ -69,7 +69,7 @@ done
 both=$(comm -12 <(cd "$dir/c" && ls -d */*/ | cut -d/ -f2 | sort) <(cd "$dir/train" && ls -d */*/ | cut -d/ -f2 | sort))
 [ -z "$both" ] || fail "in both parts: $both"
 
-# Masks cover 0.3 % to 8 %, and the simple baselines stay under 75.
+# Masks cover 0.3 % to 8 %, and the simple baselines (write_baseline.c) stay under 75.
 "$synth" --out "$dir/hard" --size 112 --normal 4 --anomalous 12 >/dev/null
 for set in "$dir"/hard/*; do
     "$bin/tests/write_baseline" "$set" >"$dir/out"

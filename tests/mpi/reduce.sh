@@ -24,7 +24,7 @@ for method in kmeans random farthest; do
     more=
     [ "$method" != kmeans ] || more=$trained
     for n in 0 1 3; do
-        make_job "$method-$n" world "cells weave" "$(reduce "$method" "$more")"
+        make_job "$method-$n" world "cells fabric" "$(reduce "$method" "$more")"
         demand 0 "$n" sweep "$dir/$method-$n.json"
         [ "$n" = 0 ] || demand_same "$method-$n" "$method-0"
     done

@@ -28,7 +28,7 @@ resume_in_background() { # NAME N STAGE
 wait_for_ranks=("${impatient[@]}")
 
 kill_ranks() { # NAME WHICH: one (the last), first, or all
-    local pids
+    local pids turn
     pids=$(ranks_of "/$1.json")
     [ -n "$pids" ] || fail "$1: no rank runs"
     case $2 in
@@ -38,8 +38,11 @@ kill_ranks() { # NAME WHICH: one (the last), first, or all
     # shellcheck disable=SC2086
     kill -9 $pids
     if wait "$job" 2>/dev/null; then fail "$1: mpirun took no notice of the kill"; fi
-    sleep 0.02
-    [ -z "$(ranks_of "/$1.json")" ] || fail "$1: ranks survived"
+    for ((turn = 0; turn < 500; turn++)); do # mpirun has sent the signals; a busy machine takes its time
+        [ -n "$(ranks_of "/$1.json")" ] || return 0
+        sleep 0.01
+    done
+    fail "$1: ranks survived"
 }
 
 finish_run() { # NAME N: the same command again

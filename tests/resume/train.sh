@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Training under ranks: all three variants give the same bytes on 1 to 4 ranks, heads included, and a
-# training whose rank is killed between two checkpoints, or that is told to stop, goes on to the bytes
+# Training under ranks: all three variants, and every source of the prompts' bias, give the same bytes on 1
+# to 4 ranks, heads included, and a training whose rank is killed between two checkpoints, or that is told to stop, goes on to the bytes
 # of an undisturbed run.
 set -euo pipefail
 . "$MRAD_SOURCE/tests/support/mpi.sh"
@@ -11,11 +11,11 @@ sizes+=,text_width=64,text_layers=3,context=24,vocab=128
 "$(dirname "$MRAD")/mrad-weights" --out "$dir/world/w.safetensors" --shape "$sizes" >"$log"
 
 # Token ids of the prompts come from a golden: it was made for this vocabulary and context.
-train() { # FT_EPOCHS CLIP_EPOCHS
+train() { # FT_EPOCHS CLIP_EPOCHS [BIAS]
     echo "\"variants\": [\"mrad-tf\", \"mrad-ft\", \"mrad-clip\"],
   \"train\": {\"batch\": 3, \"checkpoint_steps\": 1, \"ft\": {\"epochs\": $1},
     \"clip\": {\"tokens\": \"$MRAD_FIXTURES/tiny/golden.h5:/clip/tokens\", \"epochs\": $2,
-      \"n_ctx\": 4, \"deep_layers\": 2, \"deep_len\": 2}},
+      \"bias\": \"${3-dual-prior}\", \"n_ctx\": 4, \"deep_layers\": 2, \"deep_len\": 2}},
   \"features\": {\"shard_items\": 4},"
 }
 
@@ -27,6 +27,17 @@ for n in 0 $ranks_to_try; do
     [ "$n" = 0 ] || demand_same "ranks-$n" ranks-0
 done
 [ "$(find "$dir/ranks-0/store/head" -name head.h5 | wc -l)" = 4 ] || fail "wanted four heads"
+
+# Of the other sources, cross-patch alone sums something over ranks that the published one has not.
+for bias in static class-token cross-patch anomaly-prior; do
+    ranks_here=3
+    [ "$bias" != cross-patch ] || ranks_here=$ranks_to_try
+    for n in 0 $ranks_here; do
+        make_job "$bias-$n" world "cells fabric" "$(train 1 2 "$bias")"
+        demand 0 "$n" sweep "$dir/$bias-$n.json"
+        [ "$n" = 0 ] || demand_same "$bias-$n" "$bias-0"
+    done
+done
 
 make_job calm world "cells fabric" "$(train 12 4)"
 demand 0 0 sweep "$dir/calm.json"

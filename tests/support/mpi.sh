@@ -156,12 +156,12 @@ product() { # STAGE
     esac
 }
 
-await() { # NAME PATTERN: a file of the store; 20 s at most
+await() { # NAME PATTERN: a file of the store; 60 s at most
     local i
-    for ((i = 0; i < 2000; i++)); do
+    for ((i = 0; i < 6000; i++)); do
         ! find "$dir/$1/store" -path "$dir/$1/store/$2" 2>/dev/null | grep -q . || return 0
         sleep 0.01
     done
     cp "$dir/$1.log" "$log"
-    fail "$1: no $2 within 20 s"
+    fail "$1: no $2 within 60 s"
 }

@@ -1,6 +1,7 @@
 /*
- * Every hand-written gradient of MRAD-FT against central finite differences, in double: the code under
- * test is src/head/core_int.h itself, compiled for double (ops/real.h).
+ * Every hand-written gradient of MRAD-FT, and those of MRAD-CLIP outside the text tower, against central
+ * finite differences, in double: the code under test is src/head/core_int.h and pooling_int.h themselves,
+ * compiled for double (ops/real.h).
  */
 #include "check.h"
 
@@ -8,6 +9,7 @@
 #include "base/rng.h"
 
 #include "head/core_int.h"
+#include "head/pooling_int.h"
 
 enum { GRID = 3, SIDE = 9, N = GRID * GRID, DIM = 5, EMBED = 4, M = 7 };
 
@@ -182,6 +184,150 @@ static void the_key_bias_has_no_gradient(void **state)
     MEM_FREE(w);
 }
 
+/* ---- prompts whose priors are learnt ---- */
+
+enum { IMAGES = 2, PAIR = 2 * EMBED };
+
+/*
+ * Images through attention, the prompt projections, unit features, text map and losses. In the place of
+ * the text tower, which unit/text_double checks, stands nothing: a prompt's bias is its text feature.
+ */
+struct prompts {
+    double x[IMAGES][N * EMBED]; /* patches */
+    double query[PAIR];
+    double map[2][EMBED * EMBED], map_bias[2][EMBED];
+    double weight[IMAGES][2 * N], prior[IMAGES][PAIR];
+    double bias[IMAGES][PAIR], norm[IMAGES][2], text[IMAGES][PAIR];
+    double y[IMAGES][N], grad_y[IMAGES][N];
+    struct world *world; /* mask and taps */
+};
+
+static void prompts_init(struct prompts *p, struct world *w)
+{
+    *p = (struct prompts){.world = w};
+    for (uint64_t i = 0; i < IMAGES; i++)
+        fill(p->x[i], N * EMBED, 20 + i, 1);
+    fill(p->query, PAIR, 30, 2);
+    for (uint64_t r = 0; r < 2; r++) {
+        fill(p->map[r], EMBED * EMBED, 31 + r, 1);
+        fill(p->map_bias[r], EMBED, 33 + r, 0.5);
+    }
+}
+
+/* The biases of both prompts of image i, and their unit vectors. */
+static void find_text(struct prompts *p, size_t i)
+{
+    for (size_t r = 0; r < 2; r++) {
+        double *bias = p->bias[i] + r * EMBED;
+        double sum = 0;
+        assert_int_equal(core_map(&engine, p->map[r], p->map_bias[r], p->prior[i] + r * EMBED,
+                                  (size_t[]){1, EMBED, EMBED}, bias),
+                         0);
+        for (size_t c = 0; c < EMBED; c++)
+            sum += bias[c] * bias[c];
+        p->norm[i][r] = sqrt(sum);
+        for (size_t c = 0; c < EMBED; c++)
+            p->text[i][r * EMBED + c] = bias[c] / p->norm[i][r];
+    }
+}
+
+static double prompts_loss(struct prompts *p)
+{
+    double loss = 0;
+    double logit[2 * N];
+    for (size_t i = 0; i < IMAGES; i++) {
+        assert_int_equal(
+            core_pool(&engine, p->x[i], p->query, (size_t[]){N, EMBED}, p->weight[i], p->prior[i]),
+            0);
+        find_text(p, i);
+        assert_int_equal(
+            core_text_map(&engine, p->x[i], p->text[i], (size_t[]){N, EMBED}, 0.7, logit, p->y[i]),
+            0);
+        memcpy(p->world->y, p->y[i], sizeof p->y[i]);
+        loss += segmentation(p->world, p->grad_y[i]);
+    }
+    return loss;
+}
+
+/* After prompts_loss: its gradient by the queries. */
+static void prompts_grad(struct prompts *p, double *grad_query)
+{
+    double grad_bias[IMAGES * PAIR];
+    double grad_prior[IMAGES * PAIR];
+    double score[2 * N];
+    double one[PAIR];
+    for (size_t i = 0; i < IMAGES; i++) {
+        double *grad = grad_bias + i * PAIR;
+        assert_int_equal(core_text_map_grad(&engine, p->x[i], (size_t[]){N, EMBED}, 0.7, p->y[i],
+                                            p->grad_y[i], grad),
+                         0);
+        for (size_t r = 0; r < 2; r++)
+            core_unit_grad(p->text[i] + r * EMBED, p->norm[i][r], EMBED, grad + r * EMBED);
+    }
+    for (size_t r = 0; r < 2; r++)
+        assert_int_equal(core_prior_grad(&engine, p->map[r], grad_bias + r * EMBED,
+                                         (size_t[]){IMAGES, EMBED, EMBED}, grad_prior + r * EMBED),
+                         0);
+    memset(grad_query, 0, PAIR * sizeof *grad_query);
+    for (size_t i = 0; i < IMAGES; i++) {
+        assert_int_equal(core_pool_grad(&engine, p->x[i], p->weight[i], (size_t[]){N, EMBED},
+                                        grad_prior + i * PAIR, score, one),
+                         0);
+        for (size_t c = 0; c < PAIR; c++)
+            grad_query[c] += one[c];
+    }
+}
+
+static void query_gradients_agree(void **state)
+{
+    const double h = 1e-5;
+    struct world *w = NULL;
+    struct prompts *p = NULL;
+    double grad[PAIR];
+    double gap = 0;
+    double norm = 0;
+    (void)state;
+    CHECK_OK(MEM_NEW(w, 1));
+    CHECK_OK(MEM_NEW(p, 1));
+    world_init(w, 1);
+    prompts_init(p, w);
+    (void)prompts_loss(p);
+    prompts_grad(p, grad);
+    for (size_t i = 0; i < PAIR; i++) {
+        double kept = p->query[i];
+        double up, down, slope;
+        p->query[i] = kept + h;
+        up = prompts_loss(p);
+        p->query[i] = kept - h;
+        down = prompts_loss(p);
+        p->query[i] = kept;
+        slope = (up - down) / (2 * h);
+        gap += (slope - grad[i]) * (slope - grad[i]);
+        norm += slope * slope;
+    }
+    assert_true(norm > 1e-6);
+    CHECK_WITHIN("queries", sqrt(gap / norm), 1e-6);
+    MEM_FREE(p);
+    MEM_FREE(w);
+}
+
+/*
+ * Patches 0 and 1 in one column, e = 1, scale 1: the query ln 3 gives weights 1/4 and 3/4, the query 0
+ * halves.
+ */
+static void attention_weighs_patches(void **state)
+{
+    const double x[2] = {0, 1};
+    const double query[2] = {log(3.0), 0};
+    double weight[4];
+    double pooled[2];
+    (void)state;
+    assert_int_equal(core_pool(&engine, x, query, (size_t[]){2, 1}, weight, pooled), 0);
+    assert_true(fabs(weight[0] - 0.25) < 1e-15 && fabs(weight[2] - 0.75) < 1e-15);
+    assert_true(fabs(weight[1] - 0.5) < 1e-15 && fabs(weight[3] - 0.5) < 1e-15);
+    assert_true(fabs(pooled[0] - 0.75) < 1e-15 && fabs(pooled[1] - 0.5) < 1e-15);
+}
+
 /* torch.quantile([3, 1, 2, 5], q): 0.5 -> 2.5, 0.8 -> 3.8, 1 -> 5, 0 -> 1 */
 static void quantiles_interpolate(void **state)
 {
@@ -227,6 +373,8 @@ int main(void)
         cmocka_unit_test(segmentation_gradients_agree),
         cmocka_unit_test(classification_gradients_agree),
         cmocka_unit_test(the_key_bias_has_no_gradient),
+        cmocka_unit_test(query_gradients_agree),
+        cmocka_unit_test(attention_weighs_patches),
         cmocka_unit_test(quantiles_interpolate),
         cmocka_unit_test(dropout_hides_entries),
     };
