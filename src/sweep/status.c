@@ -58,8 +58,6 @@ static int add_stages(cJSON *tree, const struct status *s)
     cJSON *o;
     TRY(json_put_array(tree, "stages", &list));
     for (size_t i = 0; i < N_STAGES; i++) {
-        if (s->count[i].total == 0)
-            continue;
         TRY(json_push_object(list, &o));
         TRY(json_put_text(o, "stage", stage_name(i)));
         TRY(json_put_text(o, "unit", stage_unit(i)));
