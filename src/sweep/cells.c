@@ -74,7 +74,7 @@ static size_t *placed_at(const struct plan *p, enum level level, size_t setting,
     return &p->placed[(row * s->n_members + member) * s->config->n_seeds + seed];
 }
 
-/* Add a bank, or find the one that lies at the same place. */
+/* Add a bank, or find the one of the same key: a reduction lies in the folder of what it reduces. */
 static int add_memory(struct sweep *s, const struct setting *setting, size_t member, size_t *out)
 {
     int rc = ERR_OK;
@@ -82,7 +82,7 @@ static int add_memory(struct sweep *s, const struct setting *setting, size_t mem
     size_t i = 0;
     TRY(bank_plan(&place, setting->config, s->member[member].features));
     while (i < s->n_memories &&
-           (s->memory[i].member != member || strcmp(s->memory[i].place->dir, place->dir) != 0))
+           (s->memory[i].member != member || strcmp(s->memory[i].place->key, place->key) != 0))
         i++;
     if (i == s->n_memories) {
         TRY(MEM_GROW(s->memory, &s->memory_cap, i + 1));

@@ -27,11 +27,17 @@ out:
 
 static int describe_memory(struct str *s, const struct sweep *sweep, const struct memory *m)
 {
-    return str_addf(s, "bank      %s  %s\n          %s\n", sweep->member[m->member].entry->name,
-                    bank_is_whole(m->place) ? "there"
-                    : m->wants_bank         ? "to make"
-                                            : "missing, not needed",
-                    m->place->dir);
+    int rc = ERR_OK;
+    char *path = NULL;
+    TRY(bank_path(&path, m->place));
+    TRY(str_addf(s, "bank      %s  %s\n          %s\n", sweep->member[m->member].entry->name,
+                 bank_is_whole(m->place) ? "there"
+                 : m->wants_bank         ? "to make"
+                                         : "missing, not needed",
+                 path));
+out:
+    MEM_FREE(path);
+    return rc;
 }
 
 static int describe_trainee(struct str *s, const struct sweep *sweep, const struct trainee *t)

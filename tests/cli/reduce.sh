@@ -42,6 +42,27 @@ refused 2 'bank.entries' bank "$dir/job.json" --reduce kmeans:1
 refused 2 'bank.entries' bank "$dir/job.json" --reduce kmeans:
 refused 2 'bank.image_entries' bank "$dir/job.json" --set bank.image_entries=-1
 
+# as ablations: a bank, scores and rows each, those of a job with the values set directly
+run 0 sweep "$dir/job.json" --store "$dir/store4" --out "$dir/varied" \
+    --set 'ablations=[{"bank.reduce": ["random", "kmeans"], "bank.entries": 3}]'
+[ "$(find "$dir/store4/bank" -name 'reduced-*.h5' | wc -l)" = 2 ] || fail "wanted two reduced banks"
+[ "$(find "$dir/store4/bank" -name 'shard-*.h5' | wc -l)" = "$(find "$dir/store/bank" -path '*fabric*' -name 'shard-*.h5' | wc -l)" ] ||
+    fail "shards of the bank were not shared"
+for method in random kmeans; do
+    run 0 sweep "$dir/job.json" --store "$dir/store5" --out "$dir/$method" --set bank.reduce=$method --set bank.entries=3
+done
+check_py "rows of reduced banks" "$dir" <<'PY'
+import sys
+from cli import load
+dir = sys.argv[1]
+rows = load(f"{dir}/varied/results.json")["rows"]
+for method in ("random", "kmeans"):
+    label = f"bank.reduce={method} bank.entries=3"
+    got = [{k: v for k, v in r.items() if k != "ablation"} for r in rows if r.get("ablation") == label]
+    assert got == load(f"{dir}/{method}/results.json")["rows"], label
+    assert got != [r for r in rows if "ablation" not in r], label
+PY
+
 # a given file is reduced as well, to the same entries, and nothing is built for it
 given=(--set "datasets.fabric.bank=$dir/given.h5" --store "$dir/store2")
 cp "$full" "$dir/given.h5"

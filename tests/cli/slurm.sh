@@ -97,7 +97,7 @@ for n in 1 2 3 4 6; do
     sort "$dir/parts" | diff "$dir/all" - >"$dir/diff" || fail "$n parts are not the whole: $(cat "$dir/diff")"
 done
 run 0 plan "$dir/grid.json" --set run.part=1/4
-[ "$(cells | uniq | sed 's/.*  //')" = $'fabric -> cells\ncells -> parts' ] || fail "part 1/4 is $(cells)"
+[ "$(cells | sed 's/.*  //' | uniq)" = $'fabric -> cells\ncells -> parts' ] || fail "part 1/4 is $(cells)"
 for text in 3/3 4/3 /3 3/ 3 ' ' a/b 1/2/3 -1/3 +1/3 '1 /3' 1/0 0/0 0x1/3 0/99999999999999999999; do
     refused 2 "run.part: found \"$text\", wanted I/N with I from 0 to N - 1" plan "$dir/grid.json" --part="$text"
 done
