@@ -29,12 +29,12 @@ struct coordinator {
     double last_report;
 };
 
-void queue_rest(unsigned *turn)
+void queue_rest(unsigned *turn, double longest)
 {
     if (*turn < 50)
         (void)sched_yield();
     else
-        clock_sleep(*turn < 100 ? 50e-6 : 1e-3);
+        clock_sleep(*turn < 100 ? 50e-6 : longest);
     ++*turn;
 }
 
@@ -158,7 +158,7 @@ static void *coordinate(void *argument)
         if (found)
             turn = 0;
         else
-            queue_rest(&turn);
+            queue_rest(&turn, 0.2e-3);
     }
 out:
     MEM_FREE(message);

@@ -51,7 +51,7 @@ static int await_order(struct rank *k)
         TRY(comm_poll(k->comm, TAG_ORDER, k->message, &found));
         if (found)
             break;
-        queue_rest(&turn);
+        queue_rest(&turn, 1e-3);
         if (!has_told && stop_requested()) {
             has_told = true;
             TRY(comm_send(k->comm, 0, TAG_REPORT, &stop, sizeof stop));

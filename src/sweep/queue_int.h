@@ -43,7 +43,7 @@ void coordinator_end(struct coordinator **coordinator);
 void coordinator_report(struct coordinator *c, const struct report *report);
 void coordinator_wait(struct coordinator *c, struct order *out);
 
-/* Rest between two looks for a message: shortly at first, up to 1 ms. *turn counts them, from 0. */
-void queue_rest(unsigned *turn);
+/* Rest between two looks for a message: shortly at first, then `longest`. *turn counts them, from 0. */
+void queue_rest(unsigned *turn, double longest);
 
 #endif /* SWEEP_QUEUE_INT_H */

@@ -395,7 +395,7 @@ static void fill_grant(struct sched *s, struct worker *w, struct sched_grant *ou
         sum += (double)s->graph->item[next].cost * rate;
         take_item(s, w, out, tool);
         next = ready_of_tool(s, tool);
-    } while (next != SCHED_NONE && out->n_items < SCHED_BATCH &&
+    } while (next != SCHED_NONE && s->options.batch_s > 0 && out->n_items < SCHED_BATCH &&
              out->n_items * 2 * s->n_alive < s->ready.n_live && s->graph->item[next].most <= 1 &&
              s->graph->item[next].stage == stage &&
              sum + (double)s->graph->item[next].cost * rate <= s->options.batch_s);

@@ -54,12 +54,14 @@ static void note_late(void *context, size_t item)
         run->late[run->n_late++] = item;
 }
 
-/*
- * Seconds: the messages of items that are given together must not matter, and what is overdue must be
- * worth another rank's time.
- */
-static const double batch_s = 20e-3;
-static const double overdue_s = 20;
+struct sched_options sweep_sched_options(void)
+{
+    return (struct sched_options){
+        .max_attempts = 1,
+        .batch_s = 20e-3, /* messages of smaller items must not matter */
+        .overdue_s = 20,  /* what another rank does again must be worth its time */
+    };
+}
 
 static int run_graph(struct sweep *s)
 {
@@ -69,15 +71,13 @@ static int run_graph(struct sweep *s)
     for (size_t i = 0; i < N_STAGES; i++)
         names[i] = stage_name(i);
     TRY(sweep_graph_new(&run.graph, s));
-    TRY(queue_run(
-        s->comm,
-        &(struct queue){.graph = &run.graph.draft.graph,
-                        .stage = names,
-                        .options = {.max_attempts = 1, .batch_s = batch_s, .overdue_s = overdue_s},
-                        .work = run_piece,
-                        .on_progress = report_progress,
-                        .on_late = note_late,
-                        .context = &run}));
+    TRY(queue_run(s->comm, &(struct queue){.graph = &run.graph.draft.graph,
+                                           .stage = names,
+                                           .options = sweep_sched_options(),
+                                           .work = run_piece,
+                                           .on_progress = report_progress,
+                                           .on_late = note_late,
+                                           .context = &run}));
     for (size_t i = 0; i < run.n_late; i++)
         TRY(stage_tidy(s, &run.graph.piece[run.late[i]]));
 out:

@@ -212,6 +212,15 @@ struct sweep_graph {
 int sweep_graph_new(struct sweep_graph *out, const struct sweep *sweep);
 void sweep_graph_release(struct sweep_graph *graph);
 
+/* How the pieces of a sweep are given out; n_workers is left open. */
+struct sched_options sweep_sched_options(void);
+
+/* A sweep over the whole benchmark, for planning only; see grid.c. Free with grid_free. */
+struct grid;
+int grid_new(struct grid **out, const struct config *config);
+const struct sweep *grid_sweep(const struct grid *grid);
+void grid_free(struct grid **grid);
+
 /* The kernels of this rank. */
 int sweep_ops(struct sweep *sweep);
 

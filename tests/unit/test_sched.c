@@ -499,6 +499,39 @@ static void what_a_lost_worker_had_goes_to_others(void **state)
     end(&d, &s);
 }
 
+static void what_is_given_back_goes_to_others(void **state)
+{
+    struct sched_draft d;
+    struct sched *s;
+    struct sched_grant g;
+    (void)state;
+    begin(&d, 1, 1);
+    for (size_t i = 0; i < 100; i++)
+        add(&d, 0, 1);
+    add(&d, 1, 2);
+    s = start(&d, (struct sched_options){.n_workers = 2, .batch_s = 1});
+    sched_ask(s, 0);
+    sched_ask(s, 1);
+    wants_gang(s, 0, 100, 2, (uint32_t[]){0, 1});
+    sched_give_back(s, 0); /* one member does not do it: it is for all to do again */
+    sched_ask(s, 0);
+    wants_nothing(s, 0);
+    assert_false(sched_done(s, 1, 100, true, 0));
+    sched_ask(s, 1);
+    wants_gang(s, 0, 100, 2, (uint32_t[]){0, 1});
+    done(s, 0, 100, 0);
+    assert_true(sched_grant(s, 0, &g));
+    assert_int_equal(g.n_items, 25); /* a quarter: as much is left for the other, twice */
+    sched_done(s, 0, g.item[0], true, 0);
+    sched_give_back(s, 0);
+    sched_ask(s, 0);
+    assert_int_equal(sched_count(s, 0).failed, 0);
+    assert_true(sched_grant(s, 0, &g));
+    assert_int_equal(g.item[0], 1);
+    assert_true(g.is_again);
+    end(&d, &s);
+}
+
 /* 0 -> 1 -> 2, 3 -> 2, 4 */
 static struct sched *start_failing(struct sched_draft *d, bool goes_on, unsigned attempts)
 {
@@ -775,6 +808,7 @@ int main(void)
         cmocka_unit_test(a_copy_that_is_not_needed_any_more_is_not_given),
         cmocka_unit_test(a_failure_of_one_of_two_is_none),
         cmocka_unit_test(what_a_lost_worker_had_goes_to_others),
+        cmocka_unit_test(what_is_given_back_goes_to_others),
         cmocka_unit_test(what_waits_for_a_failed_item_is_skipped),
         cmocka_unit_test(or_nothing_more_is_given),
         cmocka_unit_test(without_gangs_no_worker_idles_beside_work),
