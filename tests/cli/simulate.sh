@@ -24,10 +24,11 @@ for r in rows:
     assert 95 < shares[0] <= 100 and 0 < shares[1] < 1, r
 PY
 run 0 plan --grid benchmark --simulate ranks=64 --set features.shard_items=8
-grep -q 'extract *2026 ' "$dir/out" || fail "shards of 8 images: $(grep extract "$dir/out")"
+# the sum of all sets' images / 8, each rounded up
+grep -q 'extract *2028 ' "$dir/out" || fail "shards of 8 images: $(grep extract "$dir/out")"
 
 make_world
-write_job "$dir/job.json" "weave tiles" '"features": {"shard_items": 3}, "pairs": [["weave", "tiles"]]'
+write_job "$dir/job.json" "fabric cells" '"features": {"shard_items": 3}, "pairs": [["fabric", "cells"]]'
 run 0 plan "$dir/job.json" --simulate ranks=2
 # 8 images a set, in shards of 3: two sets, one bank, one cell of two classes
 for line in "extract *6 " "bank *3 " "gather *1 " "train *0 " "score *3 " "join *1 " "measure *2 "; do

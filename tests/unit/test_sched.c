@@ -1,38 +1,12 @@
-/*
- * Unit tests of sweep/sched and sweep/sched_sim: who gets what when; random graphs, with slow, lost and
- * failing workers, against what any schedule must keep.
- */
+/* Unit tests of sweep/sched: who gets what, and when. */
 #include "check.h"
+#include "work_graph.h"
 
 #include "base/err.h"
-#include "base/mem.h"
-#include "base/rng.h"
 #include "sweep/sched.h"
-#include "sweep/sched_sim.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
-
-static void begin(struct sched_draft *d, size_t n_stages, size_t n_tools)
-{
-    *d = (struct sched_draft){.graph = {.n_stages = n_stages, .n_tools = n_tools}};
-}
-
-static void add(struct sched_draft *d, double cost, unsigned most)
-{
-    CHECK_OK(sched_add_item(d, (struct sched_item){.cost = (float)cost, .most = (uint16_t)most}));
-}
-
-static void add_with_tool(struct sched_draft *d, double cost, uint32_t tool)
-{
-    CHECK_OK(sched_add_item(d, (struct sched_item){.cost = (float)cost, .most = 1, .tool = tool}));
-}
-
-static void edge(struct sched_draft *d, size_t before, size_t after)
-{
-    CHECK_OK(sched_add_edge(d, before, after));
-}
 
 static struct sched *start(struct sched_draft *d, struct sched_options options)
 {
@@ -108,13 +82,13 @@ static void the_longest_path_goes_first(void **state)
     struct sched_draft d;
     struct sched *s;
     (void)state;
-    begin(&d, 1, 1);
-    add(&d, 3, 1); /* 0: path 3 */
-    add(&d, 1, 1); /* 1: path 1 + 5 */
-    add(&d, 5, 1); /* 2: after 1 */
-    add(&d, 3, 1); /* 3: as 0, and later */
-    add(&d, 4, 1); /* 4 */
-    edge(&d, 1, 2);
+    graph_begin(&d, 1, 1);
+    graph_add(&d, 3, 1); /* 0: path 3 */
+    graph_add(&d, 1, 1); /* 1: path 1 + 5 */
+    graph_add(&d, 5, 1); /* 2: after 1 */
+    graph_add(&d, 3, 1); /* 3: as 0, and later */
+    graph_add(&d, 4, 1); /* 4 */
+    graph_edge(&d, 1, 2);
     s = start(&d, (struct sched_options){.n_workers = 1});
     assert_true(fabs(sched_total(s) - 16) < 1e-9 && fabs(sched_critical(s) - 6) < 1e-9);
     sched_ask(s, 0);
@@ -135,12 +109,12 @@ static void an_item_waits_for_all_before_it(void **state)
     struct sched_draft d;
     struct sched *s;
     (void)state;
-    begin(&d, 1, 1);
+    graph_begin(&d, 1, 1);
     for (size_t i = 0; i < 4; i++)
-        add(&d, 1, 1);
-    edge(&d, 0, 3);
-    edge(&d, 2, 3);
-    edge(&d, 1, 3);
+        graph_add(&d, 1, 1);
+    graph_edge(&d, 0, 3);
+    graph_edge(&d, 2, 3);
+    graph_edge(&d, 1, 3);
     s = start(&d, (struct sched_options){.n_workers = 4});
     for (size_t i = 0; i < 3; i++) {
         sched_ask(s, i);
@@ -172,13 +146,13 @@ static void a_circle_is_refused(void **state)
     struct sched_draft d;
     struct sched *s = NULL;
     (void)state;
-    begin(&d, 1, 1);
+    graph_begin(&d, 1, 1);
     for (size_t i = 0; i < 4; i++)
-        add(&d, 1, 1);
-    edge(&d, 0, 1);
-    edge(&d, 1, 2);
-    edge(&d, 2, 1);
-    edge(&d, 2, 3);
+        graph_add(&d, 1, 1);
+    graph_edge(&d, 0, 1);
+    graph_edge(&d, 1, 2);
+    graph_edge(&d, 2, 1);
+    graph_edge(&d, 2, 3);
     CHECK_OK(sched_draft_finish(&d));
     CHECK_FAILS(sched_new(&s, &d.graph, &(struct sched_options){.n_workers = 1, .max_attempts = 1}),
                 ERR_SHAPE, "3 of 4 items wait for each other");
@@ -191,10 +165,10 @@ static void a_worker_stays_with_its_tool_unless_the_rest_is_urgent(void **state)
     struct sched_draft d;
     struct sched *s;
     (void)state;
-    begin(&d, 1, 3);
+    graph_begin(&d, 1, 3);
     for (size_t i = 0; i < 40; i++)
-        add_with_tool(&d, i < 20 ? 2 : 1, i < 20 ? 1 : 2);
-    add_with_tool(&d, 1.5, 0);
+        graph_add_with_tool(&d, i < 20 ? 2 : 1, i < 20 ? 1 : 2);
+    graph_add_with_tool(&d, 1.5, 0);
     s = start(&d, (struct sched_options){.n_workers = 2});
     sched_ask(s, 0);
     wants_items(s, 0, 0, 0);
@@ -213,12 +187,12 @@ static void a_worker_stays_with_its_tool_unless_the_rest_is_urgent(void **state)
     wants_items(s, 1, 0, 21);
     end(&d, &s);
 
-    begin(&d, 1, 3);
+    graph_begin(&d, 1, 3);
     for (size_t i = 0; i < 4; i++)
-        add_with_tool(&d, 1, 1);
-    add_with_tool(&d, 1, 2);
-    add(&d, 9, 1);
-    edge(&d, 4, 5); /* the path of 10 decides */
+        graph_add_with_tool(&d, 1, 1);
+    graph_add_with_tool(&d, 1, 2);
+    graph_add(&d, 9, 1);
+    graph_edge(&d, 4, 5); /* the path of 10 decides */
     s = start(&d, (struct sched_options){.n_workers = 2});
     sched_ask(s, 0);
     wants_items(s, 0, 0, 4);
@@ -236,9 +210,9 @@ static void small_items_are_given_together(void **state)
     struct sched_grant g;
     size_t sum = 0;
     (void)state;
-    begin(&d, 1, 1);
+    graph_begin(&d, 1, 1);
     for (size_t i = 0; i < 1000; i++)
-        add(&d, 0.001, 1);
+        graph_add(&d, 0.001, 1);
     s = start(&d, (struct sched_options){.n_workers = 2, .batch_s = 0.0105});
     sched_ask(s, 0);
     assert_true(sched_grant(s, 0, &g));
@@ -252,9 +226,9 @@ static void small_items_are_given_together(void **state)
     assert_int_equal(g.n_items, 1);
     end(&d, &s);
 
-    begin(&d, 1, 1);
+    graph_begin(&d, 1, 1);
     for (size_t i = 0; i < 1000; i++)
-        add(&d, 0, 1);
+        graph_add(&d, 0, 1);
     s = start(&d, (struct sched_options){.n_workers = 2, .batch_s = 0.01});
     while (!sched_is_finished(s)) {
         sched_ask(s, 0);
@@ -277,12 +251,12 @@ static void a_gang_forms_from_workers_that_become_free(void **state)
     struct sched_draft d;
     struct sched *s;
     (void)state;
-    begin(&d, 2, 1);
-    add(&d, 100, 4); /* 0: most urgent */
+    graph_begin(&d, 2, 1);
+    graph_add(&d, 100, 4); /* 0: most urgent */
     for (size_t i = 0; i < 8; i++)
-        add(&d, 5, 1);
-    add(&d, 50, 4); /* 9: near, it waits for 1 only */
-    edge(&d, 1, 9);
+        graph_add(&d, 5, 1);
+    graph_add(&d, 50, 4); /* 9: near, it waits for 1 only */
+    graph_edge(&d, 1, 9);
     s = start(&d, (struct sched_options){.n_workers = 5});
     sched_ask(s, 3);
     wants_nothing(s, 0); /* 5 workers, 2 gangs: it waits for one more */
@@ -310,8 +284,8 @@ static void a_gang_does_not_wait_for_long(void **state)
     struct sched_draft d;
     struct sched *s;
     (void)state;
-    begin(&d, 1, 1);
-    add(&d, 80, 8);
+    graph_begin(&d, 1, 1);
+    graph_add(&d, 80, 8);
     s = start(&d, (struct sched_options){.n_workers = 8});
     for (size_t i = 0; i < 5; i++)
         sched_ask(s, i);
@@ -329,9 +303,9 @@ static void a_gang_of_one(void **state)
     struct sched_draft d;
     struct sched *s;
     (void)state;
-    begin(&d, 1, 1);
+    graph_begin(&d, 1, 1);
     for (size_t i = 0; i < 4; i++)
-        add(&d, 10, 8);
+        graph_add(&d, 10, 8);
     s = start(&d, (struct sched_options){.n_workers = 4});
     for (uint32_t i = 0; i < 4; i++) {
         sched_ask(s, i);
@@ -345,8 +319,8 @@ static void a_gang_fails_with_any_member(void **state)
     struct sched_draft d;
     struct sched *s;
     (void)state;
-    begin(&d, 1, 1);
-    add(&d, 10, 2);
+    graph_begin(&d, 1, 1);
+    graph_add(&d, 10, 2);
     s = start(&d, (struct sched_options){.n_workers = 2, .max_attempts = 2});
     sched_ask(s, 0);
     sched_ask(s, 1);
@@ -370,8 +344,8 @@ static void a_stop_dissolves_a_gang_that_forms(void **state)
     struct sched_draft d;
     struct sched *s;
     (void)state;
-    begin(&d, 1, 1);
-    add(&d, 10, 2);
+    graph_begin(&d, 1, 1);
+    graph_add(&d, 10, 2);
     s = start(&d, (struct sched_options){.n_workers = 3});
     sched_ask(s, 2);
     wants_nothing(s, 0);
@@ -392,9 +366,9 @@ static void what_takes_too_long_is_given_again(void **state)
     struct sched *s;
     double now = 0;
     (void)state;
-    begin(&d, 1, 1);
+    graph_begin(&d, 1, 1);
     for (uint32_t i = 0; i < 20; i++)
-        add(&d, 1, 1);
+        graph_add(&d, 1, 1);
     s = start(&d, (struct sched_options){.n_workers = 3});
     sched_ask(s, 0);
     sched_ask(s, 1);
@@ -427,9 +401,9 @@ static void a_copy_that_is_not_needed_any_more_is_not_given(void **state)
     struct sched_draft d;
     struct sched *s;
     (void)state;
-    begin(&d, 1, 1);
+    graph_begin(&d, 1, 1);
     for (uint32_t i = 0; i < 2 + SCHED_SAMPLES; i++)
-        add(&d, 1, 1);
+        graph_add(&d, 1, 1);
     s = start(&d, (struct sched_options){.n_workers = 2, .overdue_s = 100});
     sched_ask(s, 1);
     wants_items(s, 0, 1, 0);
@@ -453,9 +427,9 @@ static void a_failure_of_one_of_two_is_none(void **state)
     struct sched_draft d;
     struct sched *s;
     (void)state;
-    begin(&d, 1, 1);
+    graph_begin(&d, 1, 1);
     for (uint32_t i = 0; i < 1 + SCHED_SAMPLES; i++)
-        add(&d, 1, 1);
+        graph_add(&d, 1, 1);
     s = start(&d, (struct sched_options){.n_workers = 2});
     sched_ask(s, 1);
     wants_items(s, 0, 1, 0);
@@ -478,9 +452,9 @@ static void what_a_lost_worker_had_goes_to_others(void **state)
     struct sched_draft d;
     struct sched *s;
     (void)state;
-    begin(&d, 1, 1);
-    add(&d, 2, 1);
-    add(&d, 1, 1);
+    graph_begin(&d, 1, 1);
+    graph_add(&d, 2, 1);
+    graph_add(&d, 1, 1);
     s = start(&d, (struct sched_options){.n_workers = 3});
     sched_ask(s, 2);
     wants_items(s, 0, 2, 0);
@@ -505,10 +479,10 @@ static void what_is_given_back_goes_to_others(void **state)
     struct sched *s;
     struct sched_grant g;
     (void)state;
-    begin(&d, 1, 1);
+    graph_begin(&d, 1, 1);
     for (size_t i = 0; i < 100; i++)
-        add(&d, 0, 1);
-    add(&d, 1, 2);
+        graph_add(&d, 0, 1);
+    graph_add(&d, 1, 2);
     s = start(&d, (struct sched_options){.n_workers = 2, .batch_s = 1});
     sched_ask(s, 0);
     sched_ask(s, 1);
@@ -521,7 +495,7 @@ static void what_is_given_back_goes_to_others(void **state)
     wants_gang(s, 0, 100, 2, (uint32_t[]){0, 1});
     done(s, 0, 100, 0);
     assert_true(sched_grant(s, 0, &g));
-    assert_int_equal(g.n_items, 25); /* a quarter: as much is left for the other, twice */
+    assert_int_equal(g.n_items, 20); /* 80 are left: for each worker twice as many */
     sched_done(s, 0, g.item[0], true, 0);
     sched_give_back(s, 0);
     sched_ask(s, 0);
@@ -535,13 +509,13 @@ static void what_is_given_back_goes_to_others(void **state)
 /* 0 -> 1 -> 2, 3 -> 2, 4 */
 static struct sched *start_failing(struct sched_draft *d, bool goes_on, unsigned attempts)
 {
-    begin(d, 2, 1);
+    graph_begin(d, 2, 1);
     for (size_t i = 0; i < 5; i++)
         CHECK_OK(sched_add_item(
             d, (struct sched_item){.cost = 1, .most = i == 1 ? 2 : 1, .stage = i == 2}));
-    edge(d, 0, 1);
-    edge(d, 1, 2);
-    edge(d, 3, 2);
+    graph_edge(d, 0, 1);
+    graph_edge(d, 1, 2);
+    graph_edge(d, 3, 2);
     return start(
         d, (struct sched_options){.n_workers = 1, .goes_on = goes_on, .max_attempts = attempts});
 }
@@ -584,213 +558,6 @@ static void or_nothing_more_is_given(void **state)
     end(&d, &s);
 }
 
-/* ---- random graphs ---- */
-
-/* What a simulated run did, checked as it goes. */
-struct journal {
-    const struct sched_graph *graph;
-    uint8_t *is_done; /* [n_items] */
-    double *ready_at; /* [n_items] when the last that it waits for had ended */
-    uint32_t *needs;  /* [n_items] */
-    size_t n_done;
-};
-
-static void keep(void *context, const struct sim_run *run)
-{
-    struct journal *j = context;
-    const struct sched_graph *g = j->graph;
-    assert_int_equal(j->needs[run->item], 0);
-    assert_true(run->begin >= j->ready_at[run->item] - 1e-9);
-    assert_true(run->end >= run->begin);
-    if (!run->is_done)
-        return;
-    assert_true(run->is_ok);
-    assert_false(j->is_done[run->item]);
-    j->is_done[run->item] = 1;
-    j->n_done++;
-    for (uint32_t e = g->first[run->item]; e < g->first[run->item + 1]; e++) {
-        j->needs[g->after[e]]--;
-        j->ready_at[g->after[e]] = fmax(j->ready_at[g->after[e]], run->end);
-    }
-}
-
-static void random_graph(struct sched_draft *d, uint64_t seed, bool has_gangs)
-{
-    uint64_t k = 0;
-    size_t n = 1 + rng_below(seed, k++, 300);
-    size_t edges = rng_below(seed, k++, 3 * n);
-    begin(d, 3, 4);
-    for (size_t i = 0; i < n; i++) {
-        uint64_t at = 4 * i + 10;
-        CHECK_OK(sched_add_item(
-            d, (struct sched_item){.cost = (float)rng_below(seed, at, 100) / 10,
-                                   .tool = (uint32_t)rng_below(seed, at + 1, 4),
-                                   .stage = (uint16_t)rng_below(seed, at + 2, 3),
-                                   .most = has_gangs && rng_below(seed, at + 3, 20) == 0 ? 8 : 1}));
-    }
-    k = 4 * n + 10;
-    for (size_t e = 0; n > 1 && e < edges; e++) {
-        size_t a = rng_below(seed, k++, n);
-        size_t b = rng_below(seed, k++, n);
-        if (a != b)
-            edge(d, a < b ? a : b, a < b ? b : a);
-    }
-    CHECK_OK(sched_draft_finish(d));
-}
-
-/* Simulate with a journal; returns how many items were done. */
-static size_t simulate(struct sim_result *r, const struct sched_graph *g, struct sim_options o)
-{
-    struct journal j = {.graph = g};
-    CHECK_OK(MEM_NEW(j.is_done, g->n_items));
-    CHECK_OK(MEM_NEW(j.ready_at, g->n_items));
-    CHECK_OK(MEM_NEW(j.needs, g->n_items));
-    for (uint32_t e = 0; e < g->first[g->n_items]; e++)
-        j.needs[g->after[e]]++;
-    o.on_end = keep;
-    o.context = &j;
-    if (!o.sched.max_attempts)
-        o.sched.max_attempts = 1;
-    CHECK_OK(sched_simulate(r, g, &o));
-    MEM_FREE(j.is_done);
-    MEM_FREE(j.ready_at);
-    MEM_FREE(j.needs);
-    assert_int_equal(r->count.done, j.n_done);
-    assert_int_equal(r->count.total, g->n_items);
-    return j.n_done;
-}
-
-enum { N_GRAPHS = 300 };
-
-/* Graham's bound for any schedule without idle workers beside work: total / m + (1 - 1 / m) path. */
-static void without_gangs_no_worker_idles_beside_work(void **state)
-{
-    double worst = 0;
-    (void)state;
-    for (uint64_t seed = 0; seed < N_GRAPHS; seed++) {
-        struct sched_draft d;
-        struct sim_result r;
-        size_t m = 1 + rng_below(seed, 1 << 20, 20);
-        double path;
-        random_graph(&d, seed, false);
-        assert_int_equal(
-            simulate(&r, &d.graph,
-                     (struct sim_options){.sched = {.n_workers = m, .overdue_s = 1}, .seed = seed}),
-            d.graph.n_items);
-        path = r.efficiency > 0 ? r.makespan * r.efficiency : 0; /* total / m */
-        assert_true(r.makespan >= r.bound * (1 - 1e-6));
-        assert_true(r.makespan <= (path + (1 - 1.0 / (double)m) * r.bound) * (1 + 1e-6) + 1e-9);
-        assert_int_equal(r.n_again, 0);
-        worst = fmax(worst, r.bound > 0 ? r.makespan / r.bound : 1);
-        sched_draft_release(&d);
-    }
-    print_message("worst makespan: %.3f of the lower bound\n", worst);
-}
-
-static void with_gangs_little_more_is_lost(void **state)
-{
-    (void)state;
-    for (uint64_t seed = 0; seed < N_GRAPHS; seed++) {
-        struct sched_draft d;
-        struct sim_result r;
-        size_t m = 1 + rng_below(seed, 1 << 20, 20);
-        random_graph(&d, seed, true);
-        assert_int_equal(simulate(&r, &d.graph,
-                                  (struct sim_options){.sched = {.n_workers = m, .batch_s = 0.5},
-                                                       .grant_s = 1e-5,
-                                                       .latency_s = 1e-5,
-                                                       .noise = 0.2,
-                                                       .seed = seed}),
-                         d.graph.n_items);
-        /* a gang's item on one worker alone is the worst that can happen to a path */
-        assert_true(r.makespan <= 1.3 * (r.bound * 8 + r.makespan * r.efficiency) + 1);
-        sched_draft_release(&d);
-    }
-}
-
-static void slow_lost_and_failing_workers(void **state)
-{
-    size_t again = 0;
-    size_t failures = 0;
-    size_t skips = 0;
-    (void)state;
-    for (uint64_t seed = 0; seed < N_GRAPHS; seed++) {
-        struct sched_draft d;
-        struct sim_result r;
-        size_t m = 4 + rng_below(seed, 1 << 20, 20);
-        random_graph(&d, seed, true);
-        (void)simulate(&r, &d.graph,
-                       (struct sim_options){.sched = {.n_workers = m,
-                                                      .batch_s = seed % 2 ? 2 : 0,
-                                                      .max_attempts = 1 + (unsigned)seed % 3,
-                                                      .goes_on = true},
-                                            .grant_s = 1e-3,
-                                            .latency_s = 1e-3,
-                                            .noise = 0.5,
-                                            .n_slow = 2,
-                                            .n_lost = 1,
-                                            .fail = seed % 5 ? 0.02 : 0,
-                                            .seed = seed});
-        assert_int_equal(r.count.done + r.count.failed + r.count.skipped, d.graph.n_items);
-        assert_true(seed % 5 || r.count.done == d.graph.n_items);
-        again += r.n_again;
-        failures += r.count.failed;
-        skips += r.count.skipped;
-        sched_draft_release(&d);
-    }
-    assert_true(again > 0 && failures > 0 && skips > 0);
-}
-
-/* ---- the simulator ---- */
-
-/* m workers, n equal items of a second, a coordinator that takes long: what a pencil says. */
-static void a_busy_coordinator_is_the_limit(void **state)
-{
-    struct sched_draft d;
-    struct sim_result r;
-    (void)state;
-    begin(&d, 1, 1);
-    for (size_t i = 0; i < 1000; i++)
-        add(&d, 1, 1);
-    CHECK_OK(sched_draft_finish(&d));
-    simulate(&r, &d.graph, (struct sim_options){.sched = {.n_workers = 10}});
-    assert_true(fabs(r.makespan - 100) < 1e-6 && fabs(r.efficiency - 1) < 1e-6);
-    assert_true(fabs(r.bound - 100) < 1e-6 && r.load < 1e-9);
-    assert_int_equal(r.n_messages, 10 + 1000 + 1000 + 10);
-    /* a report and a grant cost 0.2 s together: 1000 items, one after the other, 200 s */
-    simulate(&r, &d.graph, (struct sim_options){.sched = {.n_workers = 10}, .grant_s = 0.2});
-    assert_true(r.makespan > 200 && r.makespan < 204);
-    assert_true(r.load > 0.99 && r.longest_wait > 0.5);
-    sched_draft_release(&d);
-}
-
-static void tools_take_time_to_load(void **state)
-{
-    const double load_s[] = {0, 5, 7};
-    struct sched_draft d;
-    struct sim_result r;
-    (void)state;
-    begin(&d, 1, 3);
-    for (size_t i = 0; i < 30; i++)
-        add_with_tool(&d, 1, i < 20 ? 1 : 2);
-    CHECK_OK(sched_draft_finish(&d));
-    simulate(&r, &d.graph, (struct sim_options){.sched = {.n_workers = 1}, .load_s = load_s});
-    assert_true(fabs(r.makespan - 42) < 1e-6); /* each tool once */
-    sched_draft_release(&d);
-}
-
-static void nothing_to_do(void **state)
-{
-    struct sched_draft d;
-    struct sim_result r;
-    (void)state;
-    begin(&d, 1, 1);
-    CHECK_OK(sched_draft_finish(&d));
-    simulate(&r, &d.graph, (struct sim_options){.sched = {.n_workers = 3}});
-    assert_true(r.makespan <= 0 && r.bound <= 0);
-    sched_draft_release(&d);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -811,12 +578,6 @@ int main(void)
         cmocka_unit_test(what_is_given_back_goes_to_others),
         cmocka_unit_test(what_waits_for_a_failed_item_is_skipped),
         cmocka_unit_test(or_nothing_more_is_given),
-        cmocka_unit_test(without_gangs_no_worker_idles_beside_work),
-        cmocka_unit_test(with_gangs_little_more_is_lost),
-        cmocka_unit_test(slow_lost_and_failing_workers),
-        cmocka_unit_test(a_busy_coordinator_is_the_limit),
-        cmocka_unit_test(tools_take_time_to_load),
-        cmocka_unit_test(nothing_to_do),
     };
     return cmocka_run_group_tests(tests, NULL, check_balance);
 }
