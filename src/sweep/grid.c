@@ -95,7 +95,8 @@ int grid_new(struct grid **out, const struct config *config)
     TRY(MEM_NEW(g, 1));
     for (size_t i = 0; i < N_SETS; i++)
         TRY(fill_set(g, i, config));
-    g->sweep = (struct sweep){.goal = SWEEP_ALL,
+    g->sweep = (struct sweep){.config = config,
+                              .goal = SWEEP_ALL,
                               .member = g->member,
                               .n_members = N_SETS,
                               .memory = g->memory,

@@ -119,7 +119,7 @@ static int run_item(struct rank *k, uint32_t item, struct comm *gang)
     }
     if (rc == ERR_OK)
         queue_pause(q->stage[k->stage]);
-    else if (!gives_up(q))
+    else if (!gives_up(q) && rc != ERR_PEER)
         log_warn(q->stage[k->stage], "%s", err_message());
     k->report.item[k->report.n] = item;
     k->report.is_ok[k->report.n++] = rc == ERR_OK;

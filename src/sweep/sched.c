@@ -479,11 +479,6 @@ struct sched_count sched_count(const struct sched *s, size_t stage)
     return s->count[stage < s->graph->n_stages ? stage : s->graph->n_stages];
 }
 
-bool sched_has_failed(const struct sched *s, size_t item)
-{
-    return s->state[item] == FAILED;
-}
-
 static void begin(struct sched *s)
 {
     s->n_alive = s->options.n_workers;

@@ -137,9 +137,6 @@ bool sched_is_finished(const struct sched *s);
 /* Counts of a stage, or of all (stage >= n_stages). */
 struct sched_count sched_count(const struct sched *s, size_t stage);
 
-/* Did this item fail for good? For listing failures. */
-bool sched_has_failed(const struct sched *s, size_t item);
-
 /* Share of all costs that has ended, from 0 to 1. */
 double sched_share(const struct sched *s);
 

@@ -99,11 +99,11 @@ out:
 }
 
 static int add_try(struct str *out, const struct sched_graph *graph, const struct spec *spec,
-                   size_t ranks, const double *load_s)
+                   size_t ranks, const double *load_s, const struct config *config)
 {
     int rc = ERR_OK;
     struct sim_result r;
-    struct sim_options o = {.sched = sweep_sched_options(),
+    struct sim_options o = {.sched = sweep_sched_options(config),
                             .grant_s = spec->grant_us * 1e-6,
                             .latency_s = spec->latency_us * 1e-6,
                             .noise = spec->noise,
@@ -158,7 +158,7 @@ int sweep_simulate(char **out, const struct sweep *sweep, const char *text)
     TRY(str_addf(&s, "\n%7s  %14s  %14s  %11s  %12s  %8s  %6s  %6s\n", "ranks", "time",
                  "lower bound", "efficiency", "coordinator", "messages", "gangs", "again"));
     for (size_t i = 0; i < spec.n_tries; i++)
-        TRY(add_try(&s, &g.draft.graph, &spec, spec.ranks[i], load_s));
+        TRY(add_try(&s, &g.draft.graph, &spec, spec.ranks[i], load_s, sweep->config));
     *out = s.text;
     s.text = NULL;
 out:

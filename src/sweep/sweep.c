@@ -54,10 +54,11 @@ static void note_late(void *context, size_t item)
         run->late[run->n_late++] = item;
 }
 
-struct sched_options sweep_sched_options(void)
+struct sched_options sweep_sched_options(const struct config *config)
 {
     return (struct sched_options){
-        .max_attempts = 1,
+        .max_attempts = (unsigned)config->attempts,
+        .goes_on = config->on_failure == FAILURE_GOES_ON,
         .batch_s = 20e-3, /* messages of smaller items must not matter */
         .overdue_s = 20,  /* what another rank does again must be worth its time */
     };
@@ -73,7 +74,7 @@ static int run_graph(struct sweep *s)
     TRY(sweep_graph_new(&run.graph, s));
     TRY(queue_run(s->comm, &(struct queue){.graph = &run.graph.draft.graph,
                                            .stage = names,
-                                           .options = sweep_sched_options(),
+                                           .options = sweep_sched_options(s->config),
                                            .work = run_piece,
                                            .on_progress = report_progress,
                                            .on_late = note_late,

@@ -162,7 +162,7 @@ static int link_rows(struct sweep_graph *g, const struct lookup *l, const struct
     int rc = ERR_OK;
     const struct cell *cell = &s->cell[i];
     size_t join = item_of(s, l, JOIN, scored_by(s, i), 0);
-    bool reads_bank = s->config && s->config->on_bad_item == BAD_ITEM_SKIP;
+    bool reads_bank = s->config->on_bad_item == BAD_ITEM_SKIP;
     for (size_t part = 0; part < stage_parts(s, MEASURE, i); part++) {
         size_t row = item_of(s, l, MEASURE, i, part);
         TRY(wait_for(g, join, row));

@@ -213,7 +213,7 @@ int sweep_graph_new(struct sweep_graph *out, const struct sweep *sweep);
 void sweep_graph_release(struct sweep_graph *graph);
 
 /* How the pieces of a sweep are given out; n_workers is left open. */
-struct sched_options sweep_sched_options(void);
+struct sched_options sweep_sched_options(const struct config *config);
 
 /* A sweep over the whole benchmark, for planning only; see grid.c. Free with grid_free. */
 struct grid;
