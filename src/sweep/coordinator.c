@@ -118,6 +118,7 @@ static int take_report(struct coordinator *c, size_t worker, const struct report
         TRY(send_leave(c, worker));
     }
     TRY(send_grants(c));
+    c->progress.share = sched_share(c->sched);
     progress_step(&c->progress, sched_count(c->sched, SIZE_MAX).done);
     if (c->queue->on_progress && now - c->last_report > 1.0) {
         c->last_report = now;
@@ -220,7 +221,7 @@ int coordinator_begin(struct coordinator **out, struct comm *comm, const struct 
     if (pthread_mutex_init(&c->lock, NULL) || pthread_cond_init(&c->arrived, NULL))
         FAIL(ERR_MEMORY, "cannot make the coordinator's lock");
     c->has_lock = true;
-    progress_begin(&c->progress, "sweep", "items", 0, queue->graph->n_items);
+    progress_begin(&c->progress, "sweep", "pieces", 0, queue->graph->n_items);
     if (c->n_left > 0 && pthread_create(&c->thread, NULL, coordinate, c))
         FAIL(ERR_MEMORY, "cannot start the coordinator's thread");
     c->has_thread = c->n_left > 0;
