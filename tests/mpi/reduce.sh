@@ -55,7 +55,8 @@ after=$(artefacts farthest-3)
 ablated='"features": {"shard_items": 4}, "ablations": [{"bank.reduce": ["random", "farthest"], "bank.entries": 5}],'
 for n in 0 3; do
     make_job "ablated-$n" world "cells fabric" "$ablated"
-    MRAD_PAUSE=bank:0.3 demand 0 "$n" sweep "$dir/ablated-$n.json"
+    # what waits for features has to wait well after the first are there
+    MRAD_PAUSE=extract:0.3 demand 0 "$n" sweep "$dir/ablated-$n.json"
 done
 demand_same ablated-3 ablated-0
 
