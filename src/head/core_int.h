@@ -396,6 +396,26 @@ CORE double core_class_binary(real y, int label, double scale, real *grad)
     return scale * loss;
 }
 
+/* ---- all rows against a pair of vectors ---- */
+
+/* out [n, 2] = x [n, e] pair^T, pair [2, e] */
+CORE int core_against_pair(const struct core_engine *engine, const real *x, const real *pair,
+                           const size_t size[2], real *out)
+{
+    size_t n = size[0];
+    size_t e = size[1];
+    return core_multiply(engine, &(struct core_product){.m = n,
+                                                        .n = 2,
+                                                        .k = e,
+                                                        .a = x,
+                                                        .b = pair,
+                                                        .c = out,
+                                                        .lda = e,
+                                                        .ldb = e,
+                                                        .ldc = 2,
+                                                        .b_turned = 1});
+}
+
 /* ---- the text map ---- */
 
 /*
@@ -405,19 +425,8 @@ CORE double core_class_binary(real y, int label, double scale, real *grad)
 CORE int core_text_map(const struct core_engine *engine, const real *x, const real *text,
                        const size_t size[2], double tau, real *logit, real *y)
 {
-    size_t n = size[0];
-    size_t e = size[1];
-    int rc = core_multiply(engine, &(struct core_product){.m = n,
-                                                          .n = 2,
-                                                          .k = e,
-                                                          .a = x,
-                                                          .b = text,
-                                                          .c = logit,
-                                                          .lda = e,
-                                                          .ldb = e,
-                                                          .ldc = 2,
-                                                          .b_turned = 1});
-    for (size_t i = 0; i < n; i++)
+    int rc = core_against_pair(engine, x, text, size, logit);
+    for (size_t i = 0; i < size[0]; i++)
         y[i] = (real)1 / ((real)1 + exp((logit[2 * i] - logit[2 * i + 1]) / (real)tau));
     return rc;
 }

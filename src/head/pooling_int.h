@@ -25,6 +25,23 @@ CORE void core_softmax_columns(real *x, size_t n, double scale)
     }
 }
 
+/* out [2, e] = weight^T x, weight [n, 2], x [n, e] */
+CORE int core_weighted_sums(const struct core_engine *engine, const real *weight, const real *x,
+                            const size_t size[2], real *out)
+{
+    size_t e = size[1];
+    return core_multiply(engine, &(struct core_product){.m = 2,
+                                                        .n = e,
+                                                        .k = size[0],
+                                                        .a = weight,
+                                                        .b = x,
+                                                        .c = out,
+                                                        .lda = 2,
+                                                        .ldb = e,
+                                                        .ldc = e,
+                                                        .a_turned = 1});
+}
+
 /*
  * Two means pooled [2, e] of patches x [n, e]: row r = sum_i w_ir x_i, w = softmax over i of
  * x_i query_r / sqrt(e). weight [n, 2] is kept for the gradient.
@@ -32,31 +49,11 @@ CORE void core_softmax_columns(real *x, size_t n, double scale)
 CORE int core_pool(const struct core_engine *engine, const real *x, const real *query,
                    const size_t size[2], real *weight, real *pooled)
 {
-    size_t n = size[0];
-    size_t e = size[1];
-    int rc = core_multiply(engine, &(struct core_product){.m = n,
-                                                          .n = 2,
-                                                          .k = e,
-                                                          .a = x,
-                                                          .b = query,
-                                                          .c = weight,
-                                                          .lda = e,
-                                                          .ldb = e,
-                                                          .ldc = 2,
-                                                          .b_turned = 1});
+    int rc = core_against_pair(engine, x, query, size, weight);
     if (rc)
         return rc;
-    core_softmax_columns(weight, n, 1 / sqrt((double)e));
-    return core_multiply(engine, &(struct core_product){.m = 2,
-                                                        .n = e,
-                                                        .k = n,
-                                                        .a = weight,
-                                                        .b = x,
-                                                        .c = pooled,
-                                                        .lda = 2,
-                                                        .ldb = e,
-                                                        .ldc = e,
-                                                        .a_turned = 1});
+    core_softmax_columns(weight, size[0], 1 / sqrt((double)size[1]));
+    return core_weighted_sums(engine, weight, x, size, pooled);
 }
 
 /* From the gradient by pooled [2, e] to that by the queries [2, e]; score [n, 2] is room. */
@@ -65,18 +62,8 @@ CORE int core_pool_grad(const struct core_engine *engine, const real *x, const r
                         real *grad_query)
 {
     size_t n = size[0];
-    size_t e = size[1];
-    double scale = 1 / sqrt((double)e);
-    int rc = core_multiply(engine, &(struct core_product){.m = n,
-                                                          .n = 2,
-                                                          .k = e,
-                                                          .a = x,
-                                                          .b = grad_pooled,
-                                                          .c = score,
-                                                          .lda = e,
-                                                          .ldb = e,
-                                                          .ldc = 2,
-                                                          .b_turned = 1});
+    double scale = 1 / sqrt((double)size[1]);
+    int rc = core_against_pair(engine, x, grad_pooled, size, score);
     if (rc)
         return rc;
     for (size_t c = 0; c < 2; c++) {
@@ -87,16 +74,7 @@ CORE int core_pool_grad(const struct core_engine *engine, const real *x, const r
             score[2 * i + c] =
                 (real)(scale * (double)weight[2 * i + c] * ((double)score[2 * i + c] - mean));
     }
-    return core_multiply(engine, &(struct core_product){.m = 2,
-                                                        .n = e,
-                                                        .k = n,
-                                                        .a = score,
-                                                        .b = x,
-                                                        .c = grad_query,
-                                                        .lda = 2,
-                                                        .ldb = e,
-                                                        .ldc = e,
-                                                        .a_turned = 1});
+    return core_weighted_sums(engine, score, x, size, grad_query);
 }
 
 /*

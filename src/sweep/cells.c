@@ -171,7 +171,7 @@ static int place_scores(const struct sweep *s, struct cell *cell)
     TRY(scores_plan(&cell->place, setting->config, s->memory[cell->memory].place, head,
                     s->member[cell->test].features));
     TRY(hasher_new(&h));
-    hasher_add_text(h, "mrad.row 1");
+    hasher_add_text(h, ROW_SCHEMA);
     hasher_add_text(h, cell->place->key);
     hasher_add_text(h, setting->metrics);
     hasher_add(h, &cell->seed, sizeof cell->seed);

@@ -150,7 +150,7 @@ static int write_artefact(const struct work *w)
     TRY(results_json(&text, &w->notes));
     TRY(json_parse(&notes, text, "row"));
     TRY(json_new(&tree));
-    TRY(json_put_text(tree, "schema", "mrad.row 2"));
+    TRY(json_put_text(tree, "schema", ROW_SCHEMA));
     TRY(json_put_text(tree, "key", w->cell->row_key));
     for (int i = 0; i < 3; i++) {
         static const char *const part[3] = {"rows", "skipped", "warnings"};

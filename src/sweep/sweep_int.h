@@ -151,6 +151,9 @@ bool wants_banks(const struct sweep *sweep);
 
 /* ---- rows ---- */
 
+/* What a row's artefact is, part of its key. */
+#define ROW_SCHEMA "mrad.row 2"
+
 /* Path of a row's artefact; free with MEM_FREE. */
 int row_path(char **out, const struct cell *cell, size_t class_id);
 

@@ -67,13 +67,7 @@ done
 
 run 0 export bank "$dir/A-bank.h5" --out "$dir/A"
 run 0 export head "$(find "$dir/store3/head/mrad-ft/A" -name head.h5)" "$(find "$dir/store3/head/mrad-clip/A" -name head.h5)" --out "$dir/A.pth"
-python=
-for candidate in python3 /usr/bin/python3; do # Debian's packages belong to its own
-    if "$candidate" -c 'import torch' 2>/dev/null; then
-        python=$candidate
-        break
-    fi
-done
+find_torch
 if [ -z "$python" ]; then
     echo "skipped: torch.load of what was written (needs PyTorch; tools/setup.sh --python)"
     finish

@@ -2,23 +2,14 @@
 # Files of tensor/torch.h, written by write_torch.c, are read by torch.load and hold what was written
 # (tools/golden/check_torch.py). Written again, they have the same bytes.
 set -euo pipefail
+source "$MRAD_SOURCE/tests/support/cli.sh"
 
-python=
-for candidate in python3 /usr/bin/python3; do # Debian's packages belong to its own
-    if "$candidate" -c 'import torch' 2>/dev/null; then
-        python=$candidate
-        break
-    fi
-done
-dir=$(mktemp -d)
-trap 'rm -rf "$dir"' EXIT
 mkdir "$dir/a" "$dir/b"
-
-"$(dirname "$MRAD")/tests/write_torch" "$dir/a"
-TZ=Asia/Tokyo "$(dirname "$MRAD")/tests/write_torch" "$dir/b"
-diff -r "$dir/a" "$dir/b"
-if [ -z "$python" ]; then
-    echo "skipped: cli/torch (needs PyTorch; tools/setup.sh --python)"
-    exit 77
-fi
-"$python" "$MRAD_SOURCE/tools/golden/check_torch.py" "$dir/a"
+"$bin/tests/write_torch" "$dir/a" || fail "write_torch failed"
+TZ=Asia/Tokyo "$bin/tests/write_torch" "$dir/b" || fail "write_torch failed in Tokyo"
+diff -r "$dir/a" "$dir/b" || fail "written again, the files differ"
+[ "$failed" = 0 ] || finish
+find_torch
+[ -n "$python" ] || skip "needs PyTorch; tools/setup.sh --python"
+"$python" "$MRAD_SOURCE/tools/golden/check_torch.py" "$dir/a" || fail "torch.load reads something else"
+finish

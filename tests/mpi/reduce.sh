@@ -4,10 +4,7 @@
 set -euo pipefail
 . "$MRAD_SOURCE/tests/support/mpi.sh"
 
-make_world world
-sizes=image=56,patch=14,native_grid=4,width=64,layers=2,embed=64
-sizes+=,text_width=64,text_layers=3,context=24,vocab=128
-"$(dirname "$MRAD")/mrad-weights" --out "$dir/world/w.safetensors" --shape "$sizes" >"$log"
+make_prompted_world world
 
 # Token ids of the prompts come from a golden: it was made for this vocabulary and context.
 trained="\"variants\": [\"mrad-tf\", \"mrad-ft\", \"mrad-clip\"],

@@ -24,16 +24,6 @@ struct world {
     char *metric_file, *start_file;
 };
 
-static int start(void **state)
-{
-    static char text[3][1024];
-    static const char *const name[] = {"tiny/golden.h5", "tiny/A", "tiny/B"};
-    for (int i = 0; i < 3; i++)
-        (void)snprintf(text[i], sizeof text[i], "%s", check_fixture(name[i]));
-    return parity_start(state, &(struct parity_source){
-                                   .name = "tiny", .golden = text[0], .root = {text[1], text[2]}});
-}
-
 /* A dataset of a file, times a factor, under another name in another file. */
 static void copy(struct h5 *from, const char *path, double factor, struct h5 *f, const char *as)
 {
@@ -366,5 +356,5 @@ int main(void)
         cmocka_unit_test(only_the_published_bias_is_exported),
         cmocka_unit_test(missing_start_values_are_named),
     };
-    return cmocka_run_group_tests(tests, start, parity_stop);
+    return cmocka_run_group_tests(tests, parity_start_tiny, parity_stop);
 }

@@ -14,16 +14,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-static int start(void **state)
-{
-    static char text[3][1024];
-    static const char *const name[] = {"tiny/golden.h5", "tiny/A", "tiny/B"};
-    for (int i = 0; i < 3; i++)
-        (void)snprintf(text[i], sizeof text[i], "%s", check_fixture(name[i]));
-    return parity_start(state, &(struct parity_source){
-                                   .name = "tiny", .golden = text[0], .root = {text[1], text[2]}});
-}
-
 /* shared/golden/torch/NAME, or skip the test. Free with MEM_FREE. */
 static char *torch_file(const char *test, const char *name)
 {
@@ -347,5 +337,5 @@ int main(void)
         cmocka_unit_test(a_bank_of_other_weights_is_refused),
         cmocka_unit_test(sizes_of_another_model_are_refused),
     };
-    return cmocka_run_group_tests(tests, start, parity_stop);
+    return cmocka_run_group_tests(tests, parity_start_tiny, parity_stop);
 }

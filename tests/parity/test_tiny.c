@@ -13,16 +13,6 @@
 #include <stdio.h>
 #include <string.h>
 
-static int start(void **state)
-{
-    static char text[3][1024];
-    static const char *const name[] = {"tiny/golden.h5", "tiny/A", "tiny/B"};
-    for (int i = 0; i < 3; i++)
-        (void)snprintf(text[i], sizeof text[i], "%s", check_fixture(name[i]));
-    return parity_start(state, &(struct parity_source){
-                                   .name = "tiny", .golden = text[0], .root = {text[1], text[2]}});
-}
-
 /* Generate the model once more in another form; free the path with MEM_FREE. */
 static char *other_weights(const struct parity *p, const char *name, const char *const *options)
 {
@@ -152,5 +142,5 @@ int main(void)
         cmocka_unit_test(the_shared_hugging_face_file_equals_the_golden),
         cmocka_unit_test(half_precision_weights_equal_torch),
     };
-    return cmocka_run_group_tests(tests, start, parity_stop);
+    return cmocka_run_group_tests(tests, parity_start_tiny, parity_stop);
 }

@@ -164,7 +164,7 @@ demand_same small calm
 # Other weights: nothing of the old store is used, and nothing of it is touched.
 fresh other
 cp -p "$dir/world/w.safetensors" "$dir/old.safetensors"
-"$(dirname "$MRAD")/mrad-weights" --out "$dir/world/w.safetensors" --seed 9 --shape "$shape" >"$log"
+draw_weights world 9
 before=$(artefacts other)
 demand 0 0 sweep "$dir/other.json"
 make_job new world "cells fabric" "$more"

@@ -6,11 +6,8 @@ set -euo pipefail
 . "$MRAD_SOURCE/tests/support/mpi.sh"
 . "$MRAD_SOURCE/tests/support/slurm.sh"
 
-start_cluster
-make_world world
 more='"features": {"shard_items": 3}, "variants": ["mrad-tf", "mrad-ft"], "train": {"batch": 2, "checkpoint_steps": 2},'
-make_job calm world "cells scans fabric" "$more"
-demand 0 0 sweep "$dir/calm.json"
+start_with "cells scans fabric" "$more"
 
 rows() { grep -c . "$dir/$1/rows.jsonl"; }
 

@@ -5,11 +5,8 @@ set -euo pipefail
 . "$MRAD_SOURCE/tests/support/mpi.sh"
 . "$MRAD_SOURCE/tests/support/slurm.sh"
 
-start_cluster
-make_world world
 more='"features": {"shard_items": 3},'
-make_job calm world "cells fabric" "$more"
-demand 0 0 sweep "$dir/calm.json"
+start_with "cells fabric" "$more"
 "$MRAD" report "$dir/calm/out" >"$dir/calm.table" 2>"$log" || fail "mrad report failed"
 
 submit_chain() { # NAME OPTIONS...

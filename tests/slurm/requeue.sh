@@ -6,11 +6,8 @@ set -euo pipefail
 . "$MRAD_SOURCE/tests/support/mpi.sh"
 . "$MRAD_SOURCE/tests/support/slurm.sh"
 
-start_cluster
-make_world world
 more='"features": {"shard_items": 3},'
-make_job calm world "cells fabric" "$more"
-demand 0 0 sweep "$dir/calm.json"
+start_with "cells fabric" "$more"
 
 # The first run of each job rests after its first score shard until it is stopped.
 cat >>"$dir/environment.sh" <<'END'

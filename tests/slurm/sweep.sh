@@ -5,10 +5,7 @@ set -euo pipefail
 . "$MRAD_SOURCE/tests/support/mpi.sh"
 . "$MRAD_SOURCE/tests/support/slurm.sh"
 
-start_cluster
-make_world world
-make_job calm world "cells fabric" '"features": {"shard_items": 3},'
-demand 0 0 sweep "$dir/calm.json"
+start_with "cells fabric" '"features": {"shard_items": 3},'
 
 make_job nodes world "cells fabric" '"features": {"shard_items": 3},'
 submit_job nodes --nodes 2 --tasks-per-node 2 --time 5

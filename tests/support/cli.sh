@@ -23,6 +23,14 @@ skip() { # WHY: the whole script
     exit 77
 }
 
+# $python: a Python that has PyTorch, or empty. Debian's packages belong to its own.
+find_torch() {
+    for python in python3 /usr/bin/python3 ''; do
+        [ -z "$python" ] || "$python" -c 'import torch' 2>/dev/null || continue
+        return 0
+    done
+}
+
 # Run mrad with its input empty; the exit status must be STATUS.
 run() { # STATUS ARGS...
     local want=$1 status=0

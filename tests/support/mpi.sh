@@ -90,17 +90,26 @@ demand_statuses() { # STATUS N TEXT
     done
 }
 
+# The weights of a world.
+draw_weights() { # NAME SEED [SHAPE]
+    local shape=image=56,patch=14,native_grid=4,width=64,layers=2,text_width=64
+    "$(dirname "$MRAD")/mrad-weights" --out "$dir/$1/w.safetensors" --seed "$2" \
+        --shape "$shape,${3-embed=16,text_layers=1,context=8,vocab=24}" >"$log"
+}
+
 # $dir/NAME: four data sets of 14 or 21 images in classes, and weights. Files get an old time, so that
 # what the store remembers of them does not depend on the test's speed.
-make_world() { # NAME
-    local world=$dir/$1 tools
-    tools=$(dirname "$MRAD")
-    shape=image=56,patch=14,native_grid=4,width=64,layers=2,embed=16
-    shape+=,text_width=64,text_layers=1,context=8,vocab=24
+make_world() { # NAME [embed=E,text_layers=L,context=P,vocab=V]
+    local world=$dir/$1
     mkdir "$world"
-    "$tools/mrad-weights" --out "$world/w.safetensors" --shape "$shape" >"$log"
-    "$tools/mrad-synth" --out "$world/data" --seed 3 --size 64 --normal 3 --anomalous 4 >"$log"
+    draw_weights "$1" 1 "${@:2}"
+    "$(dirname "$MRAD")/mrad-synth" --out "$world/data" --seed 3 --size 64 --normal 3 --anomalous 4 >"$log"
     find "$world" -type f -exec touch -d '2020-01-01' {} +
+}
+
+# The same with a text tower that mrad-clip can train prompts of, for the token ids of the golden.
+make_prompted_world() { # NAME
+    make_world "$1" embed=64,text_layers=3,context=24,vocab=128
 }
 
 # A job over data sets of a world: store and results lie in $dir/NAME, so that runs compare with

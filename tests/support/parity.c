@@ -242,6 +242,16 @@ int parity_start(void **state, const struct parity_source *source)
     return 0;
 }
 
+int parity_start_tiny(void **state)
+{
+    static char text[3][1024];
+    static const char *const name[] = {"tiny/golden.h5", "tiny/A", "tiny/B"};
+    for (int i = 0; i < 3; i++)
+        (void)snprintf(text[i], sizeof text[i], "%s", check_fixture(name[i]));
+    return parity_start(state, &(struct parity_source){
+                                   .name = "tiny", .golden = text[0], .root = {text[1], text[2]}});
+}
+
 int parity_stop(void **state)
 {
     struct parity *p = *state;

@@ -100,6 +100,9 @@ struct parity {
 
 /* Group set-up: run all stages into a temporary store. Group teardown: remove it, demand balance. */
 int parity_start(void **state, const struct parity_source *source);
+
+/* The same for the golden among the fixtures. */
+int parity_start_tiny(void **state);
 int parity_stop(void **state);
 
 /* What the set-up left for a test; skips the test when the golden is not here. */

@@ -232,3 +232,11 @@ demand_job() { # ID STATE [EXIT]
 output_has() { # FILE TEXT
     grep -qF -- "$2" "$1" || { cp "$1" "$log" && fail "$(basename "$1") does not say \"$2\""; }
 }
+
+# The cluster, $dir/world, and the undisturbed run of a job over it, `calm`.
+start_with() { # "SETS" MORE
+    start_cluster
+    make_world world
+    make_job calm world "$1" "$2"
+    demand 0 0 sweep "$dir/calm.json"
+}
