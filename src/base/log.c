@@ -5,6 +5,7 @@
 #include "base/err.h"
 
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -28,19 +29,29 @@ enum log_level log_level(void)
     return setting.level;
 }
 
+/* On a terminal: a line of progress stands there without an end. */
+static atomic_bool is_line_open;
+
+/* What removes it. */
+static const char *clear_line(void)
+{
+    return atomic_exchange(&is_line_open, false) ? "\r\033[K" : "";
+}
+
 /* One write per line, so that lines of different ranks do not mix. */
 static void print_line(const char *stage, const char *mark, const char *fmt, va_list ap)
 {
     char line[4096];
     char text[3072];
     char stamp[CLOCK_STAMP];
+    const char *clear = clear_line();
     clock_stamp(stamp);
     (void)vsnprintf(text, sizeof text, fmt, ap);
     if (setting.size > 1)
-        (void)snprintf(line, sizeof line, "%s [%d] %s: %s%s\n", stamp + 11, setting.rank, stage,
-                       mark, text);
+        (void)snprintf(line, sizeof line, "%s%s [%d] %s: %s%s\n", clear, stamp + 11, setting.rank,
+                       stage, mark, text);
     else
-        (void)snprintf(line, sizeof line, "%s %s: %s%s\n", stamp + 11, stage, mark, text);
+        (void)snprintf(line, sizeof line, "%s%s %s: %s%s\n", clear, stamp + 11, stage, mark, text);
     (void)fputs(line, stderr);
 }
 
@@ -79,10 +90,10 @@ void log_error(void)
     char line[4600];
     const char *trace = setting.level >= LOG_DEBUG ? err_trace() : "";
     if (setting.size > 1)
-        (void)snprintf(line, sizeof line, "mrad: rank %d: %s\n%s", setting.rank, err_message(),
-                       trace);
+        (void)snprintf(line, sizeof line, "%smrad: rank %d: %s\n%s", clear_line(), setting.rank,
+                       err_message(), trace);
     else
-        (void)snprintf(line, sizeof line, "mrad: %s\n%s", err_message(), trace);
+        (void)snprintf(line, sizeof line, "%smrad: %s\n%s", clear_line(), err_message(), trace);
     (void)fputs(line, stderr);
 }
 
@@ -99,14 +110,17 @@ static void show(const struct progress *p, size_t done)
     char left[32];
     double elapsed = clock_now() - p->start;
     double rate = elapsed > 0 ? (double)(done - p->first) / elapsed : 0;
-    if (rate > 0)
+    if (p->share > 0)
+        (void)clock_text(left, sizeof left, elapsed * (1 - p->share) / p->share);
+    else if (rate > 0)
         (void)clock_text(left, sizeof left, (double)(p->total - done) / rate);
     else
         (void)snprintf(left, sizeof left, "unknown");
-    if (p->is_tty)
+    if (p->is_tty) {
+        atomic_store(&is_line_open, true);
         (void)fprintf(stderr, "\r%s: %zu of %zu %s, %.2f a second, %s left   ", p->stage, done,
                       p->total, p->unit, rate, left);
-    else
+    } else
         log_root(p->stage, "%zu of %zu %s, %.2f a second, %s left", done, p->total, p->unit, rate,
                  left);
 }
@@ -127,7 +141,7 @@ void progress_end(struct progress *p, size_t done)
     if (setting.level < LOG_INFO || setting.rank != 0)
         return;
     if (p->is_tty)
-        (void)fputs("\r\033[K", stderr);
+        atomic_store(&is_line_open, true); /* what may stand there goes */
     log_root(p->stage, "%zu of %zu %s done in %s", done, p->total, p->unit,
              clock_text(took, sizeof took, clock_now() - p->start));
 }

@@ -28,7 +28,7 @@ void log_error(void);
 
 /*
  * Progress of long work: on a terminal a line that rewrites itself, elsewhere a log line every
- * 30 s. Call progress_step whenever `done` changes, from one thread; progress_end closes the line.
+ * 30 s. Other lines take the place of it and it comes again. Call progress_step whenever `done` changes, from one thread; progress_end closes the line.
  */
 struct progress {
     const char *stage; /* borrowed */
@@ -38,6 +38,7 @@ struct progress {
     double start;
     double last;
     bool is_tty;
+    double share; /* of the work that is done, where units differ in size; 0: done / total */
 };
 
 void progress_begin(struct progress *p, const char *stage, const char *unit, size_t done,

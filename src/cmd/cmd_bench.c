@@ -15,6 +15,7 @@
 #include "metrics/metrics.h"
 #include "ops/ops.h"
 #include "par/cores.h"
+#include "sweep/sweep.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -350,6 +351,34 @@ out:
     return rc;
 }
 
+static int bench_queue(const struct args *a)
+{
+    int rc = ERR_OK;
+    struct queue_bench b = {0};
+    char *text = NULL;
+    TRY(queue_bench(&b, a->comm));
+    if (a->json)
+        TRY(str_make(&text,
+                     "{\"subject\": \"queue\", \"ranks\": %d, \"together_per_s\": %.0f, "
+                     "\"single_per_s\": %.0f, \"makespan_s\": %.4f, \"simulated_s\": %.4f, "
+                     "\"bound_s\": %.4f}\n",
+                     comm_size(a->comm), b.together_per_s, b.single_per_s, b.makespan_s,
+                     b.simulated_s, b.bound_s));
+    else
+        TRY(str_make(&text,
+                     "queue, %d ranks\n"
+                     "  items without work, given together  %.0f a second\n"
+                     "  one by one                          %.0f a second\n"
+                     "  sleeping items with gangs %.3f s, simulated %.3f s, at least %.3f s: "
+                     "%.1f %% over\n",
+                     comm_size(a->comm), b.together_per_s, b.single_per_s, b.makespan_s,
+                     b.simulated_s, b.bound_s, 100 * (b.makespan_s / b.bound_s - 1)));
+    TRY(cmd_print(a, text));
+out:
+    MEM_FREE(text);
+    return rc;
+}
+
 static const struct {
     const char *name;
     int (*prepare)(struct subject *s);
@@ -399,7 +428,11 @@ int cmd_bench(struct args *a)
 {
     int rc = ERR_OK;
     bool is_known = false;
-    TRY(args_operands(a, 1, 1, "one of gemm, encoder, retrieval, text, train, metrics"));
+    TRY(args_operands(a, 1, 1, "one of gemm, encoder, retrieval, text, train, metrics, queue"));
+    if (strcmp(a->operand[0], "queue") == 0)
+        return bench_queue(a);
+    if (comm_size(a->comm) > 1)
+        FAIL(ERR_USAGE, "bench: only queue is measured on several ranks");
     if (strcmp(a->operand[0], "metrics") == 0)
         return bench_metrics(a);
     for (size_t i = 0; i < sizeof subjects / sizeof *subjects; i++)
@@ -408,9 +441,10 @@ int cmd_bench(struct args *a)
             TRY(bench_one(a, subjects[i].prepare));
         }
     if (!is_known)
-        FAIL(ERR_USAGE,
-             "bench: no subject \"%s\"; known: gemm, encoder, retrieval, text, train, metrics",
-             a->operand[0]);
+        FAIL(
+            ERR_USAGE,
+            "bench: no subject \"%s\"; known: gemm, encoder, retrieval, text, train, metrics, queue",
+            a->operand[0]);
 out:
     return rc;
 }

@@ -128,18 +128,39 @@ out:
     return rc;
 }
 
+static int plan_grid(struct args *a)
+{
+    int rc = ERR_OK;
+    struct config *c = NULL;
+    char *text = NULL;
+    TRY(args_operands(a, 0, 0, "no job beside --grid"));
+    TRY(args_config(a, NULL, &c));
+    if (!a->simulate)
+        FAIL(ERR_USAGE, "plan: --grid wants --simulate ranks=N beside it");
+    if (comm_rank(a->comm) == 0)
+        TRY(sweep_simulate_grid(&text, a->grid, a->simulate, c));
+    TRY(cmd_print(a, text));
+out:
+    MEM_FREE(text);
+    config_free(&c);
+    return rc;
+}
+
 int cmd_plan(struct args *a)
 {
     int rc = ERR_OK;
     struct config *c = NULL;
     struct sweep *sweep = NULL;
     char *text = NULL;
+    if (a->grid)
+        return comm_agree(a->comm, plan_grid(a));
     TRY(comm_agree(a->comm, read_job(a, &c)));
     TRY(sweep_open(&sweep, a->comm, c, SWEEP_ALL));
-    if (comm_rank(a->comm) == 0) {
+    if (a->simulate)
+        TRY(sweep_simulate(&text, sweep, a->simulate));
+    else if (comm_rank(a->comm) == 0)
         TRY(sweep_describe(&text, sweep));
-        TRY(cmd_print(a, text));
-    }
+    TRY(cmd_print(a, text));
 out:
     MEM_FREE(text);
     sweep_close(&sweep);

@@ -19,6 +19,7 @@ enum fusion { FUSION_WEIGHTED, FUSION_SUM };
 enum schedule { SCHEDULE_COSINE, SCHEDULE_CONSTANT };
 enum class_loss { CLASS_LOSS_CE, CLASS_LOSS_BCE };
 enum bad_item { BAD_ITEM_STOP, BAD_ITEM_SKIP };
+enum on_failure { FAILURE_STOPS, FAILURE_GOES_ON };
 enum pairing { PAIRS_PROTOCOL, PAIRS_ALL, PAIRS_LISTED };
 
 struct dataset_entry {
@@ -85,6 +86,8 @@ struct config {
     int kernels; /* index into config_kernels */
     size_t threads;
     int on_bad_item; /* enum bad_item */
+    int on_failure;  /* enum on_failure */
+    size_t attempts;
     double time_left;
     double time_margin;
     char *part; /* "I/N", or NULL */

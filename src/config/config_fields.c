@@ -12,6 +12,7 @@ static const char *const fusions[] = {"weighted", "sum", NULL};
 static const char *const schedules[] = {"cosine", "constant", NULL};
 static const char *const class_losses[] = {"ce", "bce", NULL};
 static const char *const bad_items[] = {"stop", "skip", NULL};
+static const char *const failures[] = {"stop", "go-on", NULL};
 const char *const config_biases[] = {"static",        "class-token", "cross-patch",
                                      "anomaly-prior", "dual-prior",  NULL};
 const char *const config_kernels[] = {"auto", "cpu", "ref", NULL};
@@ -130,6 +131,10 @@ const struct field config_fields[] = {
      "threads per rank; 0: this rank's share of the cores"},
     {"run.on_bad_item", KIND_CHOICE, AT(on_bad_item), "\"stop\"", 0, 0, bad_items, 0,
      "an unreadable image or mask stops the run, or is skipped and listed"},
+    {"run.attempts", KIND_SIZE, AT(attempts), "1", 1, 100, NULL, 0,
+     "how often a piece of work is tried before it counts as failed"},
+    {"run.on_failure", KIND_CHOICE, AT(on_failure), "\"stop\"", 0, 0, failures, 0,
+     "a failed piece of work stops the run, or all that does not need it is made before the run fails"},
     {"run.time_left", KIND_REAL, AT(time_left), "0", 0, 1e9, NULL, 0,
      "stop with exit code 75 after this many seconds; 0: no limit, in a Slurm job its end"},
     {"run.time_margin", KIND_REAL, AT(time_margin), "60", 0, 1e9, NULL, 0,

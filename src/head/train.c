@@ -313,7 +313,7 @@ static int begin(struct training *t, const struct head_place *place)
     char *path = NULL;
     TRY(checkpoint_path(&path, place));
     if (path_is_file(path) && training_read(t, path, place) == ERR_OK) {
-        log_root("train", "going on from step %zu of %zu", t->step, t->n_steps);
+        log_rank("train", "going on from step %zu of %zu", t->step, t->n_steps);
         goto out;
     }
     err_clear();

@@ -53,6 +53,7 @@ static int join_world(struct comm *comm)
     TRY_MPI(MPI_Comm_set_errhandler(comm->world, MPI_ERRORS_RETURN));
     TRY_MPI(MPI_Comm_rank(comm->world, &comm->rank));
     TRY_MPI(MPI_Comm_size(comm->world, &comm->size));
+    comm->number = comm->rank;
     TRY_MPI(
         MPI_Comm_split_type(comm->world, MPI_COMM_TYPE_SHARED, comm->rank, MPI_INFO_NULL, &node));
     TRY_MPI(MPI_Comm_rank(node, &comm->local_rank));
@@ -94,6 +95,45 @@ void comm_stop(struct comm **comm)
     if ((*comm)->is_mpi)
         (void)MPI_Finalize();
     MEM_FREE(*comm);
+}
+
+/* The communicator of a group; all of its ranks call this and no others. */
+static int join_group(struct comm *comm, struct comm *whole, const uint32_t *member, int n)
+{
+    int rc = ERR_OK;
+    int *list = NULL;
+    MPI_Group all = MPI_GROUP_NULL;
+    MPI_Group some = MPI_GROUP_NULL;
+    TRY(MEM_NEW(list, (size_t)n));
+    for (int i = 0; i < n; i++)
+        list[i] = (int)member[i];
+    TRY_MPI(MPI_Comm_group(whole->world, &all));
+    TRY_MPI(MPI_Group_incl(all, n, list, &some));
+    TRY_MPI(MPI_Comm_create_group(whole->world, some, list[0], &comm->world));
+    TRY_MPI(MPI_Comm_set_errhandler(comm->world, MPI_ERRORS_RETURN));
+    TRY_MPI(MPI_Comm_rank(comm->world, &comm->rank));
+    TRY_MPI(MPI_Comm_size(comm->world, &comm->size));
+out:
+    if (some != MPI_GROUP_NULL)
+        (void)MPI_Group_free(&some);
+    if (all != MPI_GROUP_NULL)
+        (void)MPI_Group_free(&all);
+    MEM_FREE(list);
+    return rc;
+}
+
+int comm_group(struct comm **out, struct comm *comm, const uint32_t *member, size_t n)
+{
+    int rc = ERR_OK;
+    TRY(comm_solo(out));
+    (*out)->number = comm->number;
+    BUG_ON(n == 0 || n > (size_t)comm->size);
+    if (n > 1)
+        TRY(join_group(*out, comm, member, (int)n));
+out:
+    if (rc)
+        comm_stop(out);
+    return rc;
 }
 
 int comm_rank(const struct comm *comm)
@@ -158,11 +198,11 @@ int comm_agree(struct comm *comm, int own)
     TRY(comm_wait(&request));
     if (worst.code == 0)
         return ERR_OK;
-    (void)snprintf(message, sizeof message, "%s", err_message());
+    (void)snprintf(message, sizeof message, "rank %d: %s", comm->number, err_message());
     TRY(comm_bcast(comm, message, sizeof message, worst.rank));
     if (own != ERR_OK && mine.code == worst.code)
         return own;
-    FAIL(worst.code == 1 ? ERR_STOPPED : ERR_PEER, "rank %d: %s", worst.rank, message);
+    FAIL(worst.code == 1 ? ERR_STOPPED : ERR_PEER, "%s", message);
 out:
     return rc;
 }

@@ -27,6 +27,12 @@ void comm_stop(struct comm **comm);
 /* A job of one rank without MPI, for tests and for verbs that never need others. */
 int comm_solo(struct comm **out);
 
+/*
+ * Some ranks of a job as a job of their own: member [n] holds their numbers, rising. Collective over
+ * these ranks only. Free with comm_stop, which is collective over them too.
+ */
+int comm_group(struct comm **out, struct comm *comm, const uint32_t *member, size_t n);
+
 int comm_rank(const struct comm *comm);
 int comm_size(const struct comm *comm);
 

@@ -7,8 +7,9 @@
 
 struct comm {
     MPI_Comm world; /* own duplicate; MPI_COMM_NULL in a job of one */
-    bool is_mpi;
+    bool is_mpi;    /* finalise MPI in the end */
     int rank, size;
+    int number; /* of this rank in the whole job, for messages */
     int local_rank, local_size;
     char host[MPI_MAX_PROCESSOR_NAME];
 };

@@ -1,4 +1,4 @@
-/* queue.c - see queue.h. */
+/* queue.c - the worker's side of the queue; see queue.h. */
 #include "sweep/queue.h"
 
 #include "base/clock.h"
@@ -6,128 +6,25 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "par/cores.h"
+#include "sweep/queue_int.h"
 
-#include <pthread.h>
-#include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { TAG_ASK = 1, TAG_GIVE = 2, NOTHING = -1 };
-
-/* A worker's question: what it finished (NOTHING at first) and how that went. */
-struct question {
-    int64_t finished;
-    int64_t rc;
-};
-
-struct entry {
-    double cost;
-    size_t item;
-};
-
-/* Rank 0's account of the items. */
-struct account {
+/* A rank at work. */
+struct rank {
+    struct comm *comm; /* borrowed */
+    struct comm *solo; /* for items that it does alone */
     const struct queue *queue;
-    struct comm *comm;
-    pthread_mutex_t lock;
-    struct entry *order; /* [n] longest first */
-    size_t next;         /* index into order */
-    size_t done;
-    int is_closed; /* an item failed or a stop was requested: give nothing more */
-    int rc;        /* of the coordinator itself */
-    struct progress progress;
-    double last_report;
+    struct coordinator *coordinator; /* on rank 0 */
+    struct message *message;
+    struct report report;
+    struct order order;
+    int failed;     /* of the first item that failed here */
+    char why[2048]; /* its message */
+    size_t stage;   /* of the last item */
 };
-
-static int longest_first(const void *a, const void *b)
-{
-    const struct entry *x = a;
-    const struct entry *y = b;
-    if (x->cost > y->cost || x->cost < y->cost)
-        return x->cost > y->cost ? -1 : 1;
-    return x->item < y->item ? -1 : x->item > y->item;
-}
-
-static void sort_items(struct account *a)
-{
-    for (size_t i = 0; i < a->queue->n; i++)
-        a->order[i] = (struct entry){a->queue->cost[i], i};
-    qsort(a->order, a->queue->n, sizeof *a->order, longest_first);
-}
-
-/* Take a report, give the next item or NOTHING. */
-static int64_t answer(struct account *a, const struct question *q)
-{
-    int64_t item = NOTHING;
-    double now = clock_now();
-    (void)pthread_mutex_lock(&a->lock);
-    if (q->rc)
-        a->is_closed = 1;
-    else if (q->finished != NOTHING)
-        a->done++;
-    if (!a->is_closed && a->next < a->queue->n)
-        item = (int64_t)a->order[a->next++].item;
-    progress_step(&a->progress, a->done);
-    if (a->queue->on_progress && now - a->last_report > 1.0) {
-        a->last_report = now;
-        a->queue->on_progress(a->queue->context, a->done);
-    }
-    (void)pthread_mutex_unlock(&a->lock);
-    return item;
-}
-
-/* The coordinator: answers other ranks until each has been told that nothing is left. */
-static void *coordinate(void *argument)
-{
-    struct account *a = argument;
-    int left = comm_size(a->comm) - 1;
-    double pause = 0;
-    struct message *message = NULL;
-    a->rc = MEM_NEW(message, 1);
-    while (left > 0 && a->rc == ERR_OK) {
-        bool found = false;
-        int64_t item;
-        struct question q;
-        a->rc = comm_poll(a->comm, TAG_ASK, message, &found);
-        if (a->rc)
-            break;
-        if (!found) {
-            pause = pause < 1e-3 ? pause + 2e-5 : 1e-3;
-            clock_sleep(pause);
-            continue;
-        }
-        pause = 0;
-        memcpy(&q, message->bytes, sizeof q);
-        item = answer(a, &q);
-        a->rc = comm_send(a->comm, message->source, TAG_GIVE, &item, sizeof item);
-        left -= item == NOTHING;
-    }
-    MEM_FREE(message);
-    if (a->rc) {
-        log_error();
-        comm_abort(a->comm, 1); /* workers wait for answers that will never come */
-    }
-    return NULL;
-}
-
-/* Ask the coordinator across ranks. */
-static int ask(struct comm *comm, const struct question *q, int64_t *item, struct message *message)
-{
-    int rc = ERR_OK;
-    bool found = false;
-    double pause = 0;
-    TRY(comm_send(comm, 0, TAG_ASK, q, sizeof *q));
-    for (;;) {
-        TRY(comm_poll(comm, TAG_GIVE, message, &found));
-        if (found)
-            break;
-        pause = pause < 1e-3 ? pause + 2e-5 : 1e-3;
-        clock_sleep(pause);
-    }
-    memcpy(item, message->bytes, sizeof *item);
-out:
-    return rc;
-}
 
 void queue_pause(const char *stage)
 {
@@ -141,65 +38,179 @@ void queue_pause(const char *stage)
         clock_sleep(1e-2);
 }
 
-/* The worker's loop; account is NULL on ranks other than 0. */
-static int work(struct comm *comm, const struct queue *queue, struct account *account)
+/* ---- asking ---- */
+
+static int await_order(struct rank *k)
 {
     int rc = ERR_OK;
-    int failed = ERR_OK;
-    struct question q = {.finished = NOTHING};
-    struct message *message = NULL;
-    int64_t item = NOTHING;
-    TRY(MEM_NEW(message, 1));
+    static const struct report stop = {.then = HEARD_OF_A_STOP};
+    unsigned turn = 0;
+    bool has_told = false;
     for (;;) {
-        if (stop_requested() && failed == ERR_OK)
-            failed = err_set(ERR_STOPPED, __FILE__, __LINE__, __func__,
-                             "stopped on request during %s", queue->stage);
-        q.rc = failed;
-        if (account)
-            item = answer(account, &q);
-        else
-            TRY(ask(comm, &q, &item, message));
-        if (item == NOTHING)
+        bool found = false;
+        TRY(comm_poll(k->comm, TAG_ORDER, k->message, &found));
+        if (found)
             break;
-        if (failed == ERR_OK)
-            failed = queue->work(queue->context, (size_t)item);
-        if (failed == ERR_OK)
-            queue_pause(queue->stage);
-        q.finished = item;
+        queue_rest(&turn, 1e-3);
+        if (!has_told && stop_requested()) {
+            has_told = true;
+            TRY(comm_send(k->comm, 0, TAG_REPORT, &stop, sizeof stop));
+        }
     }
-    rc = failed;
+    memcpy(&k->order, k->message->bytes, k->message->n);
 out:
-    MEM_FREE(message);
+    return rc;
+}
+
+/* Report what was done since the last time, and get an order. */
+static int ask(struct rank *k)
+{
+    int rc = ERR_OK;
+    k->report.peak_bytes = mem_peak_rss();
+    if (k->coordinator) {
+        coordinator_report(k->coordinator, &k->report);
+        coordinator_wait(k->coordinator, &k->order);
+    } else {
+        TRY(comm_send(k->comm, 0, TAG_REPORT, &k->report, sizeof k->report));
+        TRY(await_order(k));
+    }
+    k->report = (struct report){.then = WANTS_MORE};
+out:
+    return rc;
+}
+
+/* ---- working ---- */
+
+static void keep_failure(struct rank *k, int rc)
+{
+    if (k->failed)
+        return;
+    k->failed = rc;
+    (void)snprintf(k->why, sizeof k->why, "%s", err_message());
+}
+
+static int make_stop_error(const struct rank *k)
+{
+    return err_set(ERR_STOPPED, __FILE__, __LINE__, __func__, "stopped on request during %s",
+                   k->queue->stage[k->stage]);
+}
+
+/* After a failure nothing more of the same order is done, if that ends the run. */
+static bool gives_up(const struct queue *q)
+{
+    return !q->options.goes_on && q->options.max_attempts == 1;
+}
+
+/* Do one item and note how it went. An item that a stop kept from being done is not reported. */
+static int run_item(struct rank *k, uint32_t item, struct comm *gang)
+{
+    const struct queue *q = k->queue;
+    int rc;
+    k->stage = q->graph->item[item].stage;
+    if (stop_requested() && comm_size(gang) == 1)
+        rc = make_stop_error(k);
+    else /* the others of a gang agree to stop with this one */
+        rc = q->work(q->context, item, gang, k->order.is_again);
+    if (rc)
+        keep_failure(k, rc);
+    if (rc == ERR_STOPPED) {
+        k->report.then = LEAVES;
+        return rc;
+    }
+    if (rc == ERR_OK)
+        queue_pause(q->stage[k->stage]);
+    else if (!gives_up(q) && rc != ERR_PEER)
+        log_warn(q->stage[k->stage], "%s", err_message());
+    k->report.item[k->report.n] = item;
+    k->report.is_ok[k->report.n++] = rc == ERR_OK;
+    return rc;
+}
+
+/* All members are called into a gang, so each joins it, even when it is to stop. */
+static int run_gang(struct rank *k)
+{
+    int rc = ERR_OK;
+    struct comm *gang = NULL;
+    TRY(comm_group(&gang, k->comm, k->order.member, k->order.n_members));
+    (void)run_item(k, k->order.item[0], gang);
+out:
+    comm_stop(&gang);
+    return rc;
+}
+
+static int run_order(struct rank *k)
+{
+    if (k->order.kind == SCHED_GANG)
+        return run_gang(k);
+    for (uint32_t i = 0; i < k->order.n_items; i++) {
+        int rc = run_item(k, k->order.item[i], k->solo);
+        if (rc == ERR_STOPPED || (rc && gives_up(k->queue)))
+            break;
+    }
+    return ERR_OK;
+}
+
+/*
+ * The error that this rank ends with: its own, unless what failed here was made elsewhere; a stop only
+ * if something was left undone.
+ */
+static int conclude(struct rank *k)
+{
+    if (k->order.is_cut && !k->order.has_failed && stop_requested())
+        keep_failure(k, make_stop_error(k));
+    if (!k->failed || (!k->order.has_failed && !k->order.is_cut)) {
+        err_clear();
+        return ERR_OK;
+    }
+    if (strcmp(err_message(), k->why) == 0)
+        return k->failed;
+    return err_set((enum err)k->failed, __FILE__, __LINE__, __func__, "%s", k->why);
+}
+
+static int work(struct comm *comm, const struct queue *queue, struct coordinator *coordinator)
+{
+    int rc = ERR_OK;
+    struct rank *k = NULL;
+    TRY(MEM_NEW(k, 1));
+    *k = (struct rank){.comm = comm, .queue = queue, .coordinator = coordinator};
+    TRY(MEM_NEW(k->message, 1));
+    TRY(comm_solo(&k->solo));
+    for (;;) {
+        if (stop_requested())
+            k->report.then = LEAVES;
+        TRY(ask(k));
+        if (k->order.kind == SCHED_LEAVE)
+            break;
+        TRY(run_order(k));
+    }
+    k->report.then = IS_GONE;
+    if (!coordinator)
+        TRY(comm_send(comm, 0, TAG_REPORT, &k->report, sizeof k->report));
+    rc = conclude(k);
+out:
+    if (k) {
+        comm_stop(&k->solo);
+        MEM_FREE(k->message);
+    }
+    MEM_FREE(k);
     return rc;
 }
 
 static int lead(struct comm *comm, const struct queue *queue)
 {
     int rc = ERR_OK;
-    int has_thread = 0;
-    pthread_t thread;
-    struct account a = {.queue = queue, .comm = comm, .lock = PTHREAD_MUTEX_INITIALIZER};
-    TRY(MEM_NEW(a.order, queue->n));
-    sort_items(&a);
-    progress_begin(&a.progress, queue->stage, queue->unit, 0, queue->n);
-    if (comm_size(comm) > 1) {
-        if (pthread_create(&thread, NULL, coordinate, &a))
-            FAIL(ERR_MEMORY, "cannot start the coordinator's thread");
-        has_thread = 1;
-    }
-    rc = work(comm, queue, &a);
-    if (has_thread)
-        (void)pthread_join(thread, NULL);
-    progress_end(&a.progress, a.done);
+    struct coordinator *coordinator = NULL;
+    TRY(coordinator_begin(&coordinator, comm, queue));
+    rc = work(comm, queue, coordinator);
 out:
-    MEM_FREE(a.order);
+    coordinator_end(&coordinator);
     return rc;
 }
 
 int queue_run(struct comm *comm, const struct queue *queue)
 {
     int rc;
-    if (queue->n == 0)
+    if (queue->graph->n_items == 0)
         return ERR_OK;
     rc = comm_rank(comm) == 0 ? lead(comm, queue) : work(comm, queue, NULL);
     return comm_agree(comm, rc);

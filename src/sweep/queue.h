@@ -1,30 +1,39 @@
 /*
- * queue.h - work items given out to ranks one by one, the longest first.
+ * queue.h - a graph of work (sched.h) done by the ranks of a job.
  *
- * Rank 0 coordinates in a thread beside its own work: a worker asks, gets the next item, and reports
- * it done with its next question. When an item fails, nothing more is given out and all ranks leave
- * together. Which rank did an item never shows in its product.
+ * Rank 0 coordinates in a thread beside its own work: a worker reports what it finished, asks, and gets
+ * the next items, or is called into a gang of ranks that do one item together. Which rank did an item
+ * never shows in its product.
  */
 #ifndef SWEEP_QUEUE_H
 #define SWEEP_QUEUE_H
 
 #include "par/comm.h"
+#include "sweep/sched.h"
 
 #include <stddef.h>
 
 struct queue {
-    const char *stage; /* borrowed, for messages */
-    const char *unit;  /* borrowed: "shards", "rows" */
-    size_t n;
-    const double *cost; /* [n], in any unit, the same on every rank */
-    int (*work)(void *context, size_t item);
+    const struct sched_graph *graph; /* the same on every rank */
+    const char *const *stage;        /* [n_stages] names, for messages */
+    struct sched_options options;    /* without n_workers */
+    /*
+     * Do an item, with the ranks of `gang`: more than one only where the graph allows it. is_again:
+     * another rank had it before, and may have made it. ERR_STOPPED: left undone because of a stop.
+     */
+    int (*work)(void *context, size_t item, struct comm *gang, bool is_again);
+    /*
+     * Called on rank 0 when a stage has ended (its number), and once a second (SIZE_MAX). peak_bytes:
+     * the most memory that a rank has had. Optional.
+     */
+    void (*on_progress)(void *context, const struct sched *sched, size_t ended, size_t peak_bytes);
+    /* Called on rank 0 when a rank made an item that another had made before. Optional. */
+    void (*on_late)(void *context, size_t item);
     void *context;
-    /* Called on rank 0 as items finish, at most a few times a second. Optional. */
-    void (*on_progress)(void *context, size_t done);
 };
 
 /*
- * Run all items. Collective: every rank calls it with the same items. Returns this rank's failure,
+ * Run all items. Collective: every rank calls it with the same graph. Returns this rank's failure,
  * ERR_PEER for another's, ERR_STOPPED when a stop was requested before all items were done.
  */
 int queue_run(struct comm *comm, const struct queue *queue);

@@ -1,6 +1,6 @@
 /*
- * stages.c - the stages of a sweep as one table: which pieces there are, which of them exist, and how
- * one is made. "gather" is the only stage that all ranks do together; it is run by sweep.c.
+ * stages.c - the stages of a sweep as one table: which pieces there are, which of them exist, how one is
+ * made and what it costs. A rank keeps one extractor or one retriever, and one bank.
  */
 #include "base/err.h"
 #include "base/fault.h"
@@ -53,7 +53,7 @@ static bool has_features(const struct sweep *s, const struct piece *p)
     return features_has_shard(s->member[p->owner].features, p->part, &why);
 }
 
-static bool is_same_shard(const struct bank_place *a, const struct bank_place *b, size_t shard)
+bool is_same_shard(const struct bank_place *a, const struct bank_place *b, size_t shard)
 {
     char *path[2] = {NULL, NULL};
     bool is_same = bank_shard_path(&path[0], a, shard) == ERR_OK &&
@@ -105,10 +105,12 @@ static bool has_row(const struct sweep *s, const struct piece *p)
     return !s->wants_row[s->cell[p->owner].first_row + p->part];
 }
 
-static int extract(struct sweep *s, const struct piece *p)
+static int extract(struct sweep *s, const struct piece *p, struct comm *gang)
 {
     int rc = ERR_OK;
+    (void)gang;
     TRY(sweep_ops(s));
+    retriever_free(&s->retriever);
     if (!s->extractor)
         TRY(extractor_new(&s->extractor, s->ops, s->config));
     TRY(extractor_run(s->extractor, s->member[p->owner].features, p->part));
@@ -116,29 +118,31 @@ out:
     return rc;
 }
 
-static int build_bank(struct sweep *s, const struct piece *p)
+static int build_bank(struct sweep *s, const struct piece *p, struct comm *gang)
 {
     int rc = ERR_OK;
+    (void)gang;
     TRY(sweep_ops(s));
     TRY(bank_build_shard(s->memory[p->owner].place, p->part, s->ops));
 out:
     return rc;
 }
 
-static int gather(struct sweep *s, const struct piece *p)
+static int gather(struct sweep *s, const struct piece *p, struct comm *gang)
 {
     int rc = ERR_OK;
     const struct gather_method *method;
     const struct memory *m = &s->memory[p->owner];
     TRY(gather_find(&method, config_gathers[s->config->gather]));
-    TRY_ALL(s->comm, sweep_ops(s));
+    TRY_ALL(gang, sweep_ops(s));
     bank_free(&s->bank);
-    TRY(bank_gather(&s->bank, m->place, s->ops, s->comm, method));
+    TRY(bank_gather(&s->bank, m->place, s->ops, gang, method));
     s->bank_of = p->owner;
-    log_root("gather", "%s: %zu image keys (%zu anomalous), %zu pixel keys (%zu anomalous)",
-             s->member[m->member].entry->name, s->bank->n_image,
-             bank_anomalous(s->bank->image_labels, s->bank->n_image), s->bank->n_pixel,
-             bank_anomalous(s->bank->pixel_labels, s->bank->n_pixel));
+    if (comm_rank(gang) == 0)
+        log_rank("gather", "%s: %zu image keys (%zu anomalous), %zu pixel keys (%zu anomalous)",
+                 s->member[m->member].entry->name, s->bank->n_image,
+                 bank_anomalous(s->bank->image_labels, s->bank->n_image), s->bank->n_pixel,
+                 bank_anomalous(s->bank->pixel_labels, s->bank->n_pixel));
 out:
     return rc;
 }
@@ -156,16 +160,19 @@ out:
     return rc;
 }
 
-static int train(struct sweep *s, const struct piece *p)
+static int train(struct sweep *s, const struct piece *p, struct comm *gang)
 {
     int rc = ERR_OK;
     struct trainee *t = &s->trainee[p->owner];
     const struct member *m = &s->member[s->memory[t->memory].member];
-    TRY_ALL(s->comm, sweep_ops(s));
-    TRY_ALL(s->comm, need_bank(s, t->memory));
-    log_root("train", "%s on %s, seed %zu: %zu steps", t->place->variant, m->entry->name, t->seed,
-             t->place->n_steps);
-    TRY(head_train(t->place, s->bank, s->ops, s->comm));
+    extractor_free(&s->extractor);
+    TRY_ALL(gang, sweep_ops(s));
+    TRY_ALL(gang, need_bank(s, t->memory));
+    if (comm_rank(gang) == 0)
+        log_rank("train", "%s on %s, seed %zu: %zu steps on %d rank%s", t->place->variant,
+                 m->entry->name, t->seed, t->place->n_steps, comm_size(gang),
+                 comm_size(gang) == 1 ? "" : "s");
+    TRY(head_train(t->place, s->bank, s->ops, gang));
 out:
     return rc;
 }
@@ -180,6 +187,7 @@ static int load_retriever(struct sweep *s, size_t memory, size_t trainee)
     const struct head_place *head = trainee == NONE ? NULL : s->trainee[trainee].place;
     if (s->retriever && s->retriever_of[0] == memory && s->retriever_of[1] == trainee)
         return ERR_OK;
+    extractor_free(&s->extractor);
     retriever_free(&s->retriever);
     TRY(need_bank(s, memory));
     rc = retriever_new(&s->retriever, s->ops, s->bank, head);
@@ -192,9 +200,10 @@ out:
     return rc;
 }
 
-static int score(struct sweep *s, const struct piece *p)
+static int score(struct sweep *s, const struct piece *p, struct comm *gang)
 {
     int rc = ERR_OK;
+    (void)gang;
     TRY(sweep_ops(s));
     TRY(load_retriever(s, s->cell[p->owner].memory, s->cell[p->owner].trainee));
     TRY(scores_build_shard(s->cell[p->owner].place, p->part, s->retriever));
@@ -202,49 +211,77 @@ out:
     return rc;
 }
 
-static int join(struct sweep *s, const struct piece *p)
+static int join(struct sweep *s, const struct piece *p, struct comm *gang)
 {
+    (void)gang;
     return scores_join(s->cell[p->owner].place);
 }
 
-static int measure(struct sweep *s, const struct piece *p)
+static int measure(struct sweep *s, const struct piece *p, struct comm *gang)
 {
     int rc = ERR_OK;
+    (void)gang;
     TRY(sweep_ops(s));
     TRY(row_build(s, &s->cell[p->owner], p->part));
 out:
     return rc;
 }
 
-/* Images in a part: the unit of cost. */
-static double shard_cost(const struct sweep *s, size_t member, size_t part)
+/* ---- costs ---- */
+
+/*
+ * Seconds an image on two cores, as docs/PERFORMANCE.md has them at ViT-L/14 and 518 px. Other sizes
+ * and machines change all of them by similar factors, and only their relation matters here; once a
+ * stage has run for a while its own speed is known.
+ */
+static const double extract_s = 6.4;
+static const double bank_s = 0.02;
+static const double score_s = 0.1;
+static const double join_s = 1e-3;
+static const double measure_s = 0.02;
+
+/* A step of training on a whole batch of the published size (8), for an image of it; five epochs. */
+static const double ft_s = 1.84 / 8;
+static const double clip_s = (1.89 + 4 * 0.65) / 5 / 8;
+
+static size_t shard_images(const struct sweep *s, size_t member, size_t part)
 {
     size_t first;
     size_t n;
     features_range(s->member[member].features, part, &first, &n);
-    return (double)n;
+    return n;
 }
 
-static double member_cost(const struct sweep *s, const struct piece *p)
+static double extract_cost(const struct sweep *s, const struct piece *p)
 {
-    return shard_cost(s, p->owner, p->part);
+    return extract_s * (double)shard_images(s, p->owner, p->part);
 }
 
-static double memory_cost(const struct sweep *s, const struct piece *p)
+static double bank_cost(const struct sweep *s, const struct piece *p)
 {
-    return shard_cost(s, s->memory[p->owner].member, p->part);
+    return bank_s * (double)shard_images(s, s->memory[p->owner].member, p->part);
 }
 
-static double cell_cost(const struct sweep *s, const struct piece *p)
+static double gather_cost(const struct sweep *s, const struct piece *p)
 {
-    return shard_cost(s, s->cell[p->owner].test, p->part);
+    return join_s * (double)s->member[s->memory[p->owner].member].manifest->n_items;
 }
 
-static double unit_cost(const struct sweep *s, const struct piece *p)
+static double train_cost(const struct sweep *s, const struct piece *p)
 {
-    (void)s;
-    (void)p;
-    return 1;
+    const struct trainee *t = &s->trainee[p->owner];
+    return (double)(t->place->n_steps * t->place->options.batch) *
+           (t->metric == NONE ? ft_s : clip_s);
+}
+
+static double score_cost(const struct sweep *s, const struct piece *p)
+{
+    return score_s * (double)shard_images(s, s->cell[p->owner].test, p->part);
+}
+
+static double join_cost(const struct sweep *s, const struct piece *p)
+{
+    return join_s * (double)s->member[s->cell[p->owner].test].manifest->n_items;
 }
 
 static double row_cost(const struct sweep *s, const struct piece *p)
@@ -253,7 +290,65 @@ static double row_cost(const struct sweep *s, const struct piece *p)
     size_t n = 0;
     for (size_t i = 0; i < m->n_items; i++)
         n += m->item[i].class_id == p->part;
-    return (double)n;
+    return measure_s * (double)n;
+}
+
+/* ---- tools: none, the extractor, or the retriever of a bank with a head ---- */
+
+enum { NO_TOOL, EXTRACTOR, FIRST_RETRIEVER };
+
+static size_t no_tool(const struct sweep *s, const struct piece *p)
+{
+    (void)s;
+    (void)p;
+    return NO_TOOL;
+}
+
+static size_t extractor_tool(const struct sweep *s, const struct piece *p)
+{
+    (void)s;
+    (void)p;
+    return EXTRACTOR;
+}
+
+static size_t retriever_tool(const struct sweep *s, const struct piece *p)
+{
+    const struct cell *cell = &s->cell[p->owner];
+    return FIRST_RETRIEVER + (cell->trainee == NONE ? cell->memory : s->n_memories + cell->trainee);
+}
+
+size_t stage_tools(const struct sweep *s)
+{
+    return FIRST_RETRIEVER + s->n_memories + s->n_trainees;
+}
+
+double stage_load_s(size_t tool)
+{
+    return tool == NO_TOOL ? 0 : tool == EXTRACTOR ? 10 : 0.5;
+}
+
+/* ---- ranks that can share a piece ---- */
+
+static size_t alone(const struct sweep *s, const struct piece *p)
+{
+    (void)s;
+    (void)p;
+    return 1;
+}
+
+/* Each rank reads some shards; more than a few readers gain nothing. */
+static size_t by_shards(const struct sweep *s, const struct piece *p)
+{
+    enum { MOST_READERS = 8 };
+    size_t n = s->memory[p->owner].place->features->n_shards;
+    return n < 1 ? 1 : n < MOST_READERS ? n : MOST_READERS;
+}
+
+/* Each step's batch is divided; a head that was given has no steps. */
+static size_t by_batch(const struct sweep *s, const struct piece *p)
+{
+    const struct head_place *place = s->trainee[p->owner].place;
+    return place->is_given ? 1 : place->options.batch;
 }
 
 enum owner { MEMBER, MEMORY, TRAINEE, CELL };
@@ -265,16 +360,19 @@ static const struct stage {
     size_t (*parts)(const struct sweep *s, size_t owner);
     bool (*exists)(const struct sweep *s, const struct piece *p);
     double (*cost)(const struct sweep *s, const struct piece *p);
-    int (*work)(struct sweep *s, const struct piece *p);
-    bool is_collective;
+    size_t (*tool)(const struct sweep *s, const struct piece *p);
+    size_t (*most)(const struct sweep *s, const struct piece *p);
+    int (*work)(struct sweep *s, const struct piece *p, struct comm *gang);
 } stages[N_STAGES] = {
-    {"extract", "feature shards", MEMBER, feature_parts, has_features, member_cost, extract, false},
-    {"bank", "bank shards", MEMORY, bank_parts, has_bank, memory_cost, build_bank, false},
-    {"gather", "banks", MEMORY, gather_parts, is_gathered, unit_cost, gather, true},
-    {"train", "heads", TRAINEE, train_parts, is_trained, unit_cost, train, true},
-    {"score", "score shards", CELL, score_parts, has_scores, cell_cost, score, false},
-    {"join", "cells", CELL, join_parts, is_joined, unit_cost, join, false},
-    {"measure", "rows", CELL, row_parts, has_row, row_cost, measure, false},
+    {"extract", "feature shards", MEMBER, feature_parts, has_features, extract_cost, extractor_tool,
+     alone, extract},
+    {"bank", "bank shards", MEMORY, bank_parts, has_bank, bank_cost, no_tool, alone, build_bank},
+    {"gather", "banks", MEMORY, gather_parts, is_gathered, gather_cost, no_tool, by_shards, gather},
+    {"train", "heads", TRAINEE, train_parts, is_trained, train_cost, no_tool, by_batch, train},
+    {"score", "score shards", CELL, score_parts, has_scores, score_cost, retriever_tool, alone,
+     score},
+    {"join", "cells", CELL, join_parts, is_joined, join_cost, no_tool, alone, join},
+    {"measure", "rows", CELL, row_parts, has_row, row_cost, no_tool, alone, measure},
 };
 
 const char *stage_name(size_t stage)
@@ -287,72 +385,49 @@ const char *stage_unit(size_t stage)
     return stages[stage].unit;
 }
 
-static int list_all(const struct sweep *s, const struct stage *stage, struct piece **out, size_t *n)
+size_t stage_owners(const struct sweep *s, size_t stage)
 {
-    int rc = ERR_OK;
     const size_t owners_of[] = {s->n_members, s->n_memories, s->n_trainees, s->n_cells};
-    size_t owners = owners_of[stage->owner];
-    size_t total = 0;
-    *n = 0;
-    *out = NULL;
-    for (size_t i = 0; i < owners; i++)
-        total += stage->parts(s, i);
-    TRY(MEM_NEW(*out, total));
-    for (size_t i = 0; i < owners; i++) {
-        /* cells with the same retriever one after another: a rank rarely needs a new one */
-        size_t owner = stage->owner == CELL ? s->by_retriever[i] : i;
-        for (size_t part = 0; part < stage->parts(s, owner); part++) {
-            struct piece *p = &(*out)[(*n)++];
-            *p = (struct piece){.owner = owner, .part = part};
-            p->cost = stage->cost(s, p);
-        }
-    }
-out:
-    return rc;
+    return owners_of[stages[stage].owner];
 }
 
-int stage_pieces(struct sweep *s, size_t stage, struct piece **out, size_t *n)
+size_t stage_owner(const struct sweep *s, size_t stage, size_t i)
 {
-    int rc = ERR_OK;
-    uint8_t *exists = NULL;
-    size_t all = 0;
-    TRY(list_all(s, &stages[stage], out, &all));
-    TRY(MEM_NEW(exists, all));
-    for (size_t i = 0; comm_rank(s->comm) == 0 && i < all; i++)
-        exists[i] = stages[stage].exists(s, &(*out)[i]);
-    TRY(comm_bcast(s->comm, exists, all, 0));
-    *n = 0;
-    for (size_t i = 0; i < all; i++)
-        if (!exists[i])
-            (*out)[(*n)++] = (*out)[i];
-out:
-    MEM_FREE(exists);
-    return rc;
+    return stages[stage].owner == CELL ? s->by_retriever[i] : i;
 }
 
-bool stage_is_collective(size_t stage)
+size_t stage_parts(const struct sweep *s, size_t stage, size_t owner)
 {
-    return stages[stage].is_collective;
+    return stages[stage].parts(s, owner);
 }
 
-/* Files that are written now are this stage's. */
-static int run_piece(struct sweep *s, size_t stage, const struct piece *piece)
+bool stage_exists(const struct sweep *s, const struct piece *p)
+{
+    return stages[p->stage].exists(s, p);
+}
+
+struct sched_item stage_item(const struct sweep *s, const struct piece *p)
+{
+    const struct stage *stage = &stages[p->stage];
+    size_t most = stage->most(s, p);
+    return (struct sched_item){
+        .cost = (float)stage->cost(s, p),
+        .tool = (uint32_t)stage->tool(s, p),
+        .stage = (uint16_t)p->stage,
+        .most = (uint16_t)(most < UINT16_MAX ? most : UINT16_MAX),
+    };
+}
+
+int stage_work(struct sweep *s, const struct piece *p, struct comm *gang)
 {
     int rc;
-    const char *former = fault_stage(stages[stage].name);
-    rc = stages[stage].work(s, piece);
+    const char *former = fault_stage(stages[p->stage].name); /* files written now are its files */
+    rc = stages[p->stage].work(s, p, gang);
     (void)fault_stage(former);
     return rc;
 }
 
-int stage_together(struct sweep *s, size_t stage, const struct piece *piece)
+int stage_tidy(const struct sweep *s, const struct piece *p)
 {
-    BUG_ON(!stages[stage].is_collective);
-    return run_piece(s, stage, piece);
-}
-
-int stage_work(struct sweep *s, size_t stage, const struct piece *piece)
-{
-    BUG_ON(stages[stage].is_collective);
-    return run_piece(s, stage, piece);
+    return stages[p->stage].work == score ? scores_tidy(s->cell[p->owner].place) : ERR_OK;
 }

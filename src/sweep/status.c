@@ -22,9 +22,9 @@ struct status {
     const char *host; /* borrowed from the communicator */
     int n_ranks;
     char started[CLOCK_STAMP];
-    double begin; /* of the present stage */
-    size_t stage;
-    size_t done[N_STAGES], total[N_STAGES];
+    double begin;
+    double share; /* of the work that is done, by its expected time */
+    struct sched_count count[N_STAGES];
 };
 
 int status_new(struct status **out, const char *dir, const struct comm *comm)
@@ -57,12 +57,12 @@ static int add_stages(cJSON *tree, const struct status *s)
     cJSON *list;
     cJSON *o;
     TRY(json_put_array(tree, "stages", &list));
-    for (size_t i = 0; i <= s->stage; i++) {
+    for (size_t i = 0; i < N_STAGES; i++) {
         TRY(json_push_object(list, &o));
         TRY(json_put_text(o, "stage", stage_name(i)));
         TRY(json_put_text(o, "unit", stage_unit(i)));
-        TRY(json_put_number(o, "done", (double)s->done[i]));
-        TRY(json_put_number(o, "total", (double)s->total[i]));
+        TRY(json_put_number(o, "done", (double)s->count[i].done));
+        TRY(json_put_number(o, "total", (double)s->count[i].total));
     }
 out:
     return rc;
@@ -73,7 +73,6 @@ static int write_file(const struct status *s, const char *state, const char *mes
     int rc = ERR_OK;
     cJSON *tree = NULL;
     double seconds = clock_now() - s->begin;
-    double rate = seconds > 0 ? (double)s->done[s->stage] / seconds : 0;
     TRY(json_new(&tree));
     TRY(json_put_text(tree, "state", state));
     TRY(json_put_text(tree, "message", message));
@@ -82,10 +81,9 @@ static int write_file(const struct status *s, const char *state, const char *mes
     TRY(json_put_text(tree, "host", s->host));
     TRY(json_put_number(tree, "pid", (double)getpid()));
     TRY(json_put_number(tree, "ranks", s->n_ranks));
-    TRY(json_put_number(tree, "rate_per_s", rate));
-    if (rate > 0)
-        TRY(json_put_number(tree, "left_s",
-                            (double)(s->total[s->stage] - s->done[s->stage]) / rate));
+    TRY(json_put_number(tree, "share", s->share));
+    if (s->share > 0)
+        TRY(json_put_number(tree, "left_s", seconds * (1 - s->share) / s->share));
     TRY(add_stages(tree, s));
     TRY(json_write(tree, s->path));
 out:
@@ -107,15 +105,13 @@ static void write_or_log(const struct status *s, const char *state, const char *
     }
 }
 
-void status_stage(struct status *s, size_t stage, size_t done, size_t total)
+void status_update(struct status *s, const struct sched *sched)
 {
     if (!s)
         return;
-    if (stage != s->stage)
-        s->begin = clock_now();
-    s->stage = stage;
-    s->done[stage] = done;
-    s->total[stage] = total;
+    for (size_t i = 0; i < N_STAGES; i++)
+        s->count[i] = sched_count(sched, i);
+    s->share = sched_share(sched);
     write_or_log(s, "running", "");
 }
 
@@ -159,8 +155,8 @@ int sweep_status_text(char **out, const char *dir)
     cJSON_ArrayForEach(o, cJSON_GetObjectItemCaseSensitive(tree, "stages"))
         TRY(str_addf(&s, "  %-8s %.0f of %.0f %s\n", text_of(o, "stage"), number_of(o, "done"),
                      number_of(o, "total"), text_of(o, "unit")));
-    if (runs && number_of(tree, "rate_per_s") > 0)
-        TRY(str_addf(&s, "  %.2f a second, %s left in this stage\n", number_of(tree, "rate_per_s"),
+    if (runs && number_of(tree, "share") > 0)
+        TRY(str_addf(&s, "  %.1f %% of the work, about %s left\n", 100 * number_of(tree, "share"),
                      clock_text(left, sizeof left, number_of(tree, "left_s"))));
     if (runs && age > 120)
         TRY(str_addf(&s,

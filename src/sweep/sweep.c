@@ -1,4 +1,4 @@
-/* sweep.c - running the stages one after another, results and dumps. See sweep.h. */
+/* sweep.c - running the stages as one graph of work, results and dumps. See sweep.h. */
 #include "sweep/sweep.h"
 
 #include "base/err.h"
@@ -20,90 +20,70 @@ int sweep_ops(struct sweep *s)
     return ops_open(&s->ops, config_kernels[s->config->kernels], s->threads);
 }
 
-/* What queue_run needs to know about a stage. */
+/* What queue_run needs to know about a sweep. */
 struct run {
     struct sweep *sweep;
-    size_t stage;
-    const struct piece *piece;
-    size_t n;
+    struct sweep_graph graph;
+    size_t *late; /* [n_late] items that were made twice, on rank 0 */
+    size_t n_late, cap_late;
 };
 
-static int run_piece(void *context, size_t item)
+static int run_piece(void *context, size_t item, struct comm *gang, bool is_again)
 {
     struct run *run = context;
-    return stage_work(run->sweep, run->stage, &run->piece[item]);
+    const struct piece *piece = &run->graph.piece[item];
+    if (is_again && comm_size(gang) == 1 && stage_exists(run->sweep, piece))
+        return ERR_OK;
+    return stage_work(run->sweep, piece, gang);
 }
 
-static void report_progress(void *context, size_t done)
+static void report_progress(void *context, const struct sched *sched, size_t ended,
+                            size_t peak_bytes)
 {
     struct run *run = context;
-    status_stage(run->sweep->status, run->stage, done, run->n);
+    status_update(run->sweep->status, sched);
+    if (ended < N_STAGES)
+        log_root(stage_name(ended), "%zu %s made, peak memory %zu MiB a rank",
+                 sched_count(sched, ended).done, stage_unit(ended), peak_bytes >> 20);
 }
 
-static int run_queue(struct sweep *s, size_t stage, const struct piece *piece, size_t n)
+static void note_late(void *context, size_t item)
+{
+    struct run *run = context;
+    if (MEM_GROW(run->late, &run->cap_late, run->n_late + 1) == ERR_OK)
+        run->late[run->n_late++] = item;
+}
+
+struct sched_options sweep_sched_options(const struct config *config)
+{
+    return (struct sched_options){
+        .max_attempts = (unsigned)config->attempts,
+        .goes_on = config->on_failure == FAILURE_GOES_ON,
+        .batch_s = 20e-3, /* messages of smaller items must not matter */
+        .overdue_s = 20,  /* what another rank does again must be worth its time */
+    };
+}
+
+static int run_graph(struct sweep *s)
 {
     int rc = ERR_OK;
-    double *cost = NULL;
-    struct run run = {s, stage, piece, n};
-    TRY(MEM_NEW(cost, n));
-    for (size_t i = 0; i < n; i++)
-        cost[i] = piece[i].cost;
-    TRY(queue_run(s->comm, &(struct queue){.stage = stage_name(stage),
-                                           .unit = stage_unit(stage),
-                                           .n = n,
-                                           .cost = cost,
+    struct run run = {.sweep = s};
+    const char *names[N_STAGES];
+    for (size_t i = 0; i < N_STAGES; i++)
+        names[i] = stage_name(i);
+    TRY(sweep_graph_new(&run.graph, s));
+    TRY(queue_run(s->comm, &(struct queue){.graph = &run.graph.draft.graph,
+                                           .stage = names,
+                                           .options = sweep_sched_options(s->config),
                                            .work = run_piece,
-                                           .context = &run,
-                                           .on_progress = report_progress}));
+                                           .on_progress = report_progress,
+                                           .on_late = note_late,
+                                           .context = &run}));
+    for (size_t i = 0; i < run.n_late; i++)
+        TRY(stage_tidy(s, &run.graph.piece[run.late[i]]));
 out:
-    MEM_FREE(cost);
-    return rc;
-}
-
-static int check_stop(size_t stage)
-{
-    int rc = ERR_OK;
-    if (stop_requested())
-        FAIL(ERR_STOPPED, "stopped on request during %s", stage_name(stage));
-out:
-    return rc;
-}
-
-/* All ranks together, one piece after another. */
-static int run_together(struct sweep *s, size_t stage, const struct piece *piece, size_t n)
-{
-    int rc = ERR_OK;
-    for (size_t i = 0; i < n; i++) {
-        TRY_ALL(s->comm, check_stop(stage));
-        TRY(stage_together(s, stage, &piece[i]));
-        status_stage(s->status, stage, i + 1, n);
-        queue_pause(stage_name(stage));
-    }
-out:
-    return rc;
-}
-
-static int run_stage(struct sweep *s, size_t stage)
-{
-    int rc = ERR_OK;
-    struct piece *piece = NULL;
-    size_t n = 0;
-    int64_t peak;
-    TRY(stage_pieces(s, stage, &piece, &n));
-    status_stage(s->status, stage, 0, n);
-    if (n == 0)
-        goto out;
-    if (stage_is_collective(stage))
-        TRY(run_together(s, stage, piece, n));
-    else
-        TRY(run_queue(s, stage, piece, n));
-    status_stage(s->status, stage, n, n);
-    peak = (int64_t)(mem_peak_rss() >> 20);
-    TRY(comm_max(s->comm, &peak));
-    log_root(stage_name(stage), "%zu %s made, peak memory %lld MiB a rank", n, stage_unit(stage),
-             (long long)peak);
-out:
-    MEM_FREE(piece);
+    sweep_graph_release(&run.graph);
+    MEM_FREE(run.late);
     return rc;
 }
 
@@ -136,11 +116,7 @@ static int run_all(struct sweep *s)
                  n_omitted == 1 ? "" : "s");
     TRY(cores_per_rank(s->comm, (int)s->config->threads, &s->threads));
     TRY_ALL(s->comm, comm_rank(s->comm) == 0 ? tidy(s) : ERR_OK);
-    for (size_t stage = 0; stage < N_STAGES; stage++) {
-        TRY(run_stage(s, stage));
-        if (stage == 0) /* the encoder's weights are not needed any more */
-            extractor_free(&s->extractor);
-    }
+    TRY(run_graph(s));
 out:
     return rc;
 }

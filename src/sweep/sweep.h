@@ -4,7 +4,8 @@
  * The settings are the job's own configuration and its ablations. They share what they have in common;
  * a setting that makes no difference to a cell has no rows there.
  *
- * A sweep is nothing but the stages called for each cell: extract, bank, gather, score, join, measure.
+ * A sweep is nothing but the stages called for each cell: extract, bank, gather, train, score, join,
+ * measure; as one graph, in which a piece of work waits for those that it reads and for no other.
  * What is done is decided by the artefacts in the store; a restart is the artefacts that are missing.
  * Results do not depend on the number of ranks.
  *
@@ -52,6 +53,34 @@ int sweep_run(struct sweep *sweep, const char *status_dir);
 
 /* What is there and what would be made, as lines for people; free with MEM_FREE. On rank 0. */
 int sweep_describe(char **out, const struct sweep *sweep);
+
+/*
+ * How long what is missing would take on so many ranks, and how near that is to what must be, as a
+ * table; free with MEM_FREE. text: "ranks=8,64[,grant_us=50][,latency_us=20][,noise=0.1][,slow=N][,lost=N]":
+ * the coordinator's time for a report and its answer, a message's time one way, how far items stray
+ * from their cost, ranks that take ten times as long, ranks that fall silent after their first grant.
+ * Collective. ERR_USAGE says what is wrong with the text.
+ */
+int sweep_simulate(char **out, const struct sweep *sweep, const char *text);
+
+/*
+ * The same of a built-in grid, of which nothing exists: "benchmark", 16 data sets of the published sizes,
+ * three variants on all pairs; shards, batches and epochs of the configuration. Local.
+ */
+int sweep_simulate_grid(char **out, const char *name, const char *text,
+                        const struct config *config);
+
+/* The queue that hands out a sweep's work, measured without that work. */
+struct queue_bench {
+    double together_per_s; /* items of no cost, given many at a time */
+    double single_per_s;   /* given one by one: two messages each */
+    double makespan_s;     /* of items that sleep, with a gang in each of three chains */
+    double simulated_s;    /* what the simulator says of them */
+    double bound_s;        /* the larger of total / ranks and the longest path */
+};
+
+/* Collective. */
+int queue_bench(struct queue_bench *out, struct comm *comm);
 
 /* All rows, in the order of the grid. On rank 0, after sweep_run. Release with results_free. */
 int sweep_results(const struct sweep *sweep, struct results *out);

@@ -6,6 +6,7 @@
 #include "features/features.h"
 #include "head/head.h"
 #include "scores/scores.h"
+#include "sweep/sched.h"
 #include "sweep/sweep.h"
 
 #include <stdbool.h>
@@ -107,11 +108,11 @@ struct sweep {
     struct status *status;
 };
 
-/* One piece of work of a stage: of a member, memory, trainee or cell, and which part of it. */
+/* One piece of work: of a member, memory, trainee or cell, and which part of it. */
 struct piece {
+    size_t stage;
     size_t owner;
     size_t part;
-    double cost;
 };
 
 /* ---- planning ---- */
@@ -173,15 +174,55 @@ enum { N_STAGES = 7 };
 const char *stage_name(size_t stage);
 const char *stage_unit(size_t stage);
 
-/* Pieces of a stage that are missing, agreed by all ranks. Collective. MEM_FREE(*out). */
-int stage_pieces(struct sweep *sweep, size_t stage, struct piece **out, size_t *n);
+/*
+ * Members, memories, trainees or cells that a stage makes something for, in which order, and how many
+ * parts of one are wanted.
+ */
+size_t stage_owners(const struct sweep *sweep, size_t stage);
+size_t stage_owner(const struct sweep *sweep, size_t stage, size_t i);
+size_t stage_parts(const struct sweep *sweep, size_t stage, size_t owner);
 
-/* Is this a stage that all ranks do together? Its pieces are run by stage_together, in order. */
-bool stage_is_collective(size_t stage);
-int stage_together(struct sweep *sweep, size_t stage, const struct piece *piece);
+/* Is this piece's artefact there? */
+bool stage_exists(const struct sweep *sweep, const struct piece *piece);
 
-/* Run one piece of any other stage. Local. */
-int stage_work(struct sweep *sweep, size_t stage, const struct piece *piece);
+/* A piece as the scheduler sees it, and how many tools its pieces name. */
+struct sched_item stage_item(const struct sweep *sweep, const struct piece *piece);
+size_t stage_tools(const struct sweep *sweep);
+
+/* Seconds that a rank takes to load a tool, for planning. */
+double stage_load_s(size_t tool);
+
+/* Make a piece. Collective over gang, which has more than one rank only where stage_item allows it. */
+int stage_work(struct sweep *sweep, const struct piece *piece, struct comm *gang);
+
+/* Do two banks have this shard in common? */
+bool is_same_shard(const struct bank_place *a, const struct bank_place *b, size_t shard);
+
+/* A piece was made again after what uses it up: what is not needed any more goes. */
+int stage_tidy(const struct sweep *sweep, const struct piece *piece);
+
+/* All pieces that are missing, as a graph. */
+struct sweep_graph {
+    struct sched_draft draft; /* draft.graph, once it is finished */
+    struct piece *piece;      /* [n_items] */
+    size_t cap_pieces;
+};
+
+/*
+ * Find what is missing, on rank 0, and what waits for what. Collective. A sweep without a
+ * communicator is taken to have nothing yet. Release with sweep_graph_release.
+ */
+int sweep_graph_new(struct sweep_graph *out, const struct sweep *sweep);
+void sweep_graph_release(struct sweep_graph *graph);
+
+/* How the pieces of a sweep are given out; n_workers is left open. */
+struct sched_options sweep_sched_options(const struct config *config);
+
+/* A sweep over the whole benchmark, for planning only; see grid.c. Free with grid_free. */
+struct grid;
+int grid_new(struct grid **out, const struct config *config);
+const struct sweep *grid_sweep(const struct grid *grid);
+void grid_free(struct grid **grid);
 
 /* The kernels of this rank. */
 int sweep_ops(struct sweep *sweep);
@@ -189,7 +230,7 @@ int sweep_ops(struct sweep *sweep);
 /* Status of a run, kept on rank 0 and written to DIR/status.json. Local, errors are logged only. */
 int status_new(struct status **out, const char *dir, const struct comm *comm);
 void status_free(struct status **status);
-void status_stage(struct status *status, size_t stage, size_t done, size_t total);
+void status_update(struct status *status, const struct sched *sched);
 void status_end(struct status *status, const char *state, const char *message);
 
 #endif /* SWEEP_SWEEP_INT_H */

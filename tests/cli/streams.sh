@@ -80,7 +80,7 @@ wait "$pid" || status=$?
 
 # progress: lines in a log, one line that moves on a terminal
 run 0 sweep "$dir/job.json" --store "$dir/third" --out "$dir/third run"
-err_has 'rows done in'
+err_has 'pieces done in'
 ! grep -q $'\r' "$dir/err" || fail "carriage returns in a log: $(cat -v "$dir/err")"
 check_py "progress on a terminal" "$MRAD" "$dir" <<'PY'
 import os
@@ -103,7 +103,7 @@ with subprocess.Popen([mrad, "sweep", f"{dir}/job.json", "--store", f"{dir}/four
         pass
     out = run.stdout.read()
 assert run.returncode == 0, text
-assert b"\r\x1b[K" in text and b"rows done in" in text, text
+assert b"\r\x1b[K" in text and b"pieces done in" in text, text
 assert b"\r" not in out and out.startswith(b"| variant"), out
 PY
 

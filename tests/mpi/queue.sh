@@ -10,4 +10,12 @@ for n in 1 2 3 4; do
     # No test is lost, and it was an MPI job of n ranks.
     [ "$(grep -c '^\[  PASSED  \] ' "$log")" = "$n" ] || fail "wanted $n ranks that pass"
 done
+
+# The same queue as a subject of bench; the others run alone.
+for n in 2 4; do
+    demand 0 "$n" bench queue
+    grep -q "^queue, $n ranks" "$log" || fail "bench queue on $n ranks says something else"
+done
+demand_each 2 2 bench gemm
+grep -q 'only queue is measured on several ranks' "$log" || fail "bench gemm on two ranks gives another reason"
 finish

@@ -48,6 +48,15 @@ after=$(artefacts farthest-3)
 [ "$(find "$dir/farthest-3/store/bank" -name 'reduced-*.h5' | wc -l)" = 4 ] ||
     fail "wanted two reduced banks of each data set"
 
+# Reductions as ablations share the shards of the full bank, and wait for them, however long one takes.
+ablated='"features": {"shard_items": 4}, "ablations": [{"bank.reduce": ["random", "farthest"], "bank.entries": 5}],'
+for n in 0 3; do
+    make_job "ablated-$n" world "cells fabric" "$ablated"
+    # what waits for features has to wait well after the first are there
+    MRAD_PAUSE=extract:0.3 demand 0 "$n" sweep "$dir/ablated-$n.json"
+done
+demand_same ablated-3 ablated-0
+
 # From the full bank's file alone: no features and no shards come back.
 demand 0 0 bank "$dir/random-1.json" --set bank.reduce=full
 rm -r "$dir/random-1/store/features" "$dir"/random-1/store/bank/*/*/shard-*

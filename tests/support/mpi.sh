@@ -147,9 +147,10 @@ demand_same_results() { # NAME OTHER
     done
 }
 
-# Inode and time of every artefact: what is not made again keeps both.
+# Inode and time of every artefact: what is not made again keeps both. A checkpoint is none: training may
+# go on beside any other stage, and replaces it.
 artefacts() { # NAME
-    find "$dir/$1/store" -type f ! -path '*/hashes/*' ! -name '*.tmp.*' -printf '%P %i %T@\n' | sort
+    find "$dir/$1/store" -type f ! -path '*/hashes/*' ! -name '*.tmp.*' ! -name checkpoint.h5 -printf '%P %i %T@\n' | sort
 }
 
 # What a stage leaves in the store.

@@ -39,40 +39,83 @@ struct record {
     size_t order[N_ITEMS];
     size_t n;
     int failing_rank; /* its first item fails; -1: none */
-    double pause;     /* seconds an item takes on the other ranks */
-    size_t reports;
+    size_t failures;  /* how many of its items fail */
+    double pause;     /* seconds an item takes on this rank; below 0: its cost */
+    const struct sched_graph *graph;
+    size_t reports, ended, again, late;
 };
 
-static int take(void *context, size_t item)
+static int take(void *context, size_t item, struct comm *gang, bool is_again)
 {
     int rc = ERR_OK;
     struct record *r = context;
+    int64_t first = comm_rank(gang) == 0 ? (int64_t)item : -1;
     assert_true(r->n < N_ITEMS);
     r->order[r->n++] = item;
-    if (comm_rank(comm) == r->failing_rank)
+    r->again += is_again;
+    assert_true(comm_size(gang) <= r->graph->item[item].most);
+    CHECK_OK(comm_max(gang, &first)); /* all members are here, for the same item */
+    assert_int_equal(first, item);
+    if (comm_rank(comm) == r->failing_rank && r->n <= r->failures)
         FAIL(ERR_FORMAT, "item is bad");
-    if (r->pause > 0)
+    if (r->pause < 0)
+        clock_sleep(sched_shared_cost(&r->graph->item[item], (size_t)comm_size(gang)));
+    else if (r->pause > 0)
         clock_sleep(r->pause);
 out:
     return rc;
 }
 
-static void count_report(void *context, size_t done)
+static void count_report(void *context, const struct sched *sched, size_t ended, size_t peak_bytes)
 {
     struct record *r = context;
-    assert_true(done <= N_ITEMS);
+    assert_true(sched_count(sched, SIZE_MAX).done <= N_ITEMS);
+    assert_true(peak_bytes > 0);
     r->reports++;
+    r->ended += ended == 0;
+}
+
+static void count_late(void *context, size_t item)
+{
+    struct record *r = context;
+    (void)item;
+    r->late++;
+}
+
+static const char *const stage[] = {"test"};
+
+static int run_graph(struct record *r, const struct sched_graph *graph,
+                     struct sched_options options)
+{
+    r->graph = graph;
+    if (options.max_attempts == 0)
+        options.max_attempts = 1;
+    return queue_run(comm, &(struct queue){.graph = graph,
+                                           .stage = stage,
+                                           .options = options,
+                                           .work = take,
+                                           .context = r,
+                                           .on_progress = count_report,
+                                           .on_late = count_late});
+}
+
+static int run_with(struct record *r, const double *cost, size_t n, struct sched_options options)
+{
+    int rc;
+    struct sched_draft d = {.graph = {.n_stages = 1, .n_tools = 1}};
+    for (size_t i = 0; i < n; i++)
+        CHECK_OK(sched_add_item(&d, (struct sched_item){.cost = (float)cost[i], .most = 1}));
+    CHECK_OK(sched_draft_finish(&d));
+    r->failures = r->failures ? r->failures : 1;
+    rc = run_graph(r, &d.graph, options);
+    r->graph = NULL;
+    sched_draft_release(&d);
+    return rc;
 }
 
 static int run(struct record *r, const double *cost, size_t n)
 {
-    return queue_run(comm, &(struct queue){.stage = "test",
-                                           .unit = "items",
-                                           .n = n,
-                                           .cost = cost,
-                                           .work = take,
-                                           .context = r,
-                                           .on_progress = count_report});
+    return run_with(r, cost, n, (struct sched_options){.overdue_s = 100});
 }
 
 /* How often each item was given, over all ranks. */
@@ -118,6 +161,8 @@ static void every_item_once_the_longest_first(void **state)
     for (size_t i = 0; i < N_ITEMS; i++)
         assert_int_equal(times[i], 1);
     assert_true(comm_rank(comm) == 0 ? r.reports > 0 : r.reports == 0);
+    assert_int_equal(r.ended, comm_rank(comm) == 0);
+    assert_int_equal(r.again, 0);
     for (size_t i = 1; i < r.n; i++) {
         size_t a = r.order[i - 1];
         size_t b = r.order[i];
@@ -198,6 +243,102 @@ static void one_rank_that_stops_stops_all(void **state)
     }
 }
 
+/* An item that fails is tried again, by any rank; then the run goes well. */
+static void what_fails_is_tried_again(void **state)
+{
+    double cost[N_ITEMS];
+    size_t times[N_ITEMS];
+    (void)state;
+    fill_costs(cost);
+    for (int failing = 0; failing < comm_size(comm); failing++) {
+        struct record r = {.failing_rank = failing, .failures = 2, .pause = 1e-3};
+        CHECK_OK(
+            run_with(&r, cost, 20, (struct sched_options){.max_attempts = 3, .overdue_s = 100}));
+        count_items(&r, times);
+        assert_true(total(times) <= 22 && total(times) >= (comm_size(comm) == 1 ? 22 : 20));
+    }
+}
+
+/* The rest is done, and then the failure is told. */
+static void or_the_rest_goes_on(void **state)
+{
+    double cost[N_ITEMS];
+    size_t times[N_ITEMS];
+    struct record r = {.failing_rank = comm_size(comm) - 1, .pause = 5e-3};
+    int rc;
+    (void)state;
+    fill_costs(cost);
+    rc = run_with(&r, cost, N_ITEMS, (struct sched_options){.goes_on = true, .overdue_s = 100});
+    if (comm_rank(comm) == r.failing_rank)
+        CHECK_FAILS(rc, ERR_FORMAT, "item is bad");
+    else
+        CHECK_FAILS(rc, ERR_PEER, "item is bad");
+    count_items(&r, times);
+    assert_int_equal(total(times), N_ITEMS);
+}
+
+/* Items that every rank can do in no time, and one that keeps a rank: it is given again. */
+static void a_rank_that_hangs_is_overtaken(void **state)
+{
+    double cost[N_ITEMS];
+    size_t times[N_ITEMS];
+    struct record r = {.failing_rank = -1, .pause = comm_rank(comm) == 1 ? 0.4 : 1e-3};
+    int64_t again, late;
+    (void)state;
+    if (comm_size(comm) == 1)
+        return;
+    for (size_t i = 0; i < N_ITEMS; i++)
+        cost[i] = 1e-3;
+    CHECK_OK(run_with(&r, cost, N_ITEMS, (struct sched_options){.overdue_s = 0.1}));
+    count_items(&r, times);
+    again = (int64_t)r.again;
+    late = (int64_t)r.late;
+    CHECK_OK(comm_max(comm, &again));
+    CHECK_OK(comm_max(comm, &late));
+    assert_true(total(times) > N_ITEMS && again > 0 && late > 0);
+}
+
+/*
+ * Three chains of items and a gang in each, of sleeping items, so that ranks need no cores: the time is
+ * near the lower bound.
+ */
+static void graph_of_chains(struct sched_draft *d, double unit)
+{
+    *d = (struct sched_draft){.graph = {.n_stages = 1, .n_tools = 1}};
+    for (size_t chain = 0; chain < 3; chain++) {
+        size_t begin = d->graph.n_items;
+        for (size_t i = 0; i < 18; i++)
+            CHECK_OK(sched_add_item(d, (struct sched_item){.cost = (float)unit, .most = 1}));
+        CHECK_OK(sched_add_item(d, (struct sched_item){.cost = (float)(8 * unit), .most = 4}));
+        for (size_t i = 0; i < 8; i++) {
+            CHECK_OK(sched_add_edge(d, begin + i, begin + 18));
+            CHECK_OK(sched_add_edge(d, begin + 18, begin + 10 + i));
+        }
+    }
+    CHECK_OK(sched_draft_finish(d));
+}
+
+static void a_graph_with_gangs_takes_little_more_than_it_must(void **state)
+{
+    const double unit = 40e-3;
+    struct sched_draft d;
+    struct record r = {.failing_rank = -1, .pause = -1};
+    double begin, took, bound;
+    double ranks = (double)comm_size(comm);
+    (void)state;
+    graph_of_chains(&d, unit);
+    CHECK_OK(comm_barrier(comm));
+    begin = clock_now();
+    CHECK_OK(run_graph(&r, &d.graph, (struct sched_options){.overdue_s = 100}));
+    took = clock_now() - begin;
+    bound = 3 * 26 * unit / ranks;
+    assert_true(took >= bound * 0.99);
+    if (comm_rank(comm) == 0)
+        print_message("%.0f ranks: %.3f s, %.1f %% over the lower bound of %.3f s\n", ranks, took,
+                      100 * (took / bound - 1), bound);
+    sched_draft_release(&d);
+}
+
 /* ---- agreement and collectives ---- */
 
 static int fail_as(int code)
@@ -228,6 +369,38 @@ static void agreement(void **state)
                                                         : 0)),
                 rank == last ? ERR_SHAPE : ERR_PEER, "says 5");
     CHECK_FAILS(comm_agree(comm, fail_as(rank == last ? ERR_STOPPED : 0)), ERR_STOPPED, "says 11");
+}
+
+/* Even and odd ranks apart: own numbers, own collectives; messages keep the number in the job. */
+static void groups_of_ranks(void **state)
+{
+    enum { MOST = 64 };
+    struct comm *group = NULL;
+    uint32_t member[MOST];
+    size_t n = 0;
+    int rank = comm_rank(comm);
+    int64_t value = rank;
+    int last;
+    (void)state;
+    assert_true(comm_size(comm) <= MOST);
+    for (int r = rank % 2; r < comm_size(comm); r += 2)
+        member[n++] = (uint32_t)r;
+    last = (int)member[n - 1];
+    CHECK_OK(comm_group(&group, comm, member, n));
+    assert_int_equal(comm_size(group), n);
+    assert_int_equal(comm_rank(group), rank / 2);
+    CHECK_OK(comm_max(group, &value));
+    assert_int_equal(value, last);
+    if (n > 1) {
+        char wanted[32];
+        int rc = comm_agree(group, fail_as(rank == last ? ERR_IO : ERR_OK));
+        (void)snprintf(wanted, sizeof wanted, "rank %d: rank %d says 3", last, last);
+        if (rank == last)
+            CHECK_FAILS(rc, ERR_IO, "says 3");
+        else
+            CHECK_FAILS(rc, ERR_PEER, wanted);
+    }
+    comm_stop(&group);
 }
 
 /* More bytes than go out in one piece; at most two ranks, to spare memory. */
@@ -370,6 +543,11 @@ int main(void)
         cmocka_unit_test(fewer_items_than_ranks),
         cmocka_unit_test(a_failure_ends_the_queue_on_all_ranks),
         cmocka_unit_test(one_rank_that_stops_stops_all),
+        cmocka_unit_test(what_fails_is_tried_again),
+        cmocka_unit_test(or_the_rest_goes_on),
+        cmocka_unit_test(a_rank_that_hangs_is_overtaken),
+        cmocka_unit_test(a_graph_with_gangs_takes_little_more_than_it_must),
+        cmocka_unit_test(groups_of_ranks),
         cmocka_unit_test(agreement),
         cmocka_unit_test(broadcast_in_pieces),
         cmocka_unit_test(allgather_and_maximum),
