@@ -17,6 +17,7 @@
 #ifndef SWEEP_SWEEP_H
 #define SWEEP_SWEEP_H
 
+#include "base/path.h"
 #include "config/config.h"
 #include "par/comm.h"
 #include "report/report.h"
@@ -51,8 +52,18 @@ int sweep_part(size_t *index, size_t *count, const char *text);
 /* Make what is missing. status_dir: folder for status.json, or NULL. Collective. */
 int sweep_run(struct sweep *sweep, const char *status_dir);
 
-/* What is there and what would be made, as lines for people; free with MEM_FREE. On rank 0. */
+/*
+ * What is there and what would be made, as lines for people, and what of it differs from products that
+ * the store has from other inputs; free with MEM_FREE. On rank 0.
+ */
 int sweep_describe(char **out, const struct sweep *sweep);
+
+/*
+ * Append every place of the store that the sweep refers to, there or not: folders of features, banks,
+ * heads, scores and rows, files of reduced banks and of remembered hashes; relative to the store, and
+ * sort the list. A place may be listed several times. Local.
+ */
+int sweep_places(struct path_list *out, const struct sweep *sweep);
 
 /*
  * How long what is missing would take on so many ranks, and how near that is to what must be, as a
