@@ -24,6 +24,7 @@
 
 #include <stddef.h>
 
+struct cJSON;
 struct sweep;
 
 /* How far a run goes. */
@@ -64,6 +65,12 @@ int sweep_describe(char **out, const struct sweep *sweep);
  * sort the list. A place may be listed several times. Local.
  */
 int sweep_places(struct path_list *out, const struct sweep *sweep);
+
+/*
+ * Add to a JSON object what the sweep reads: "weights", {file, hash}, and "datasets", for each {name, root,
+ * meta, manifest (hash), classes, images, anomalous, masks}. Local.
+ */
+int sweep_put_inputs(struct cJSON *object, const struct sweep *sweep);
 
 /*
  * How long what is missing would take on so many ranks, and how near that is to what must be, as a
