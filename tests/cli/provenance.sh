@@ -10,19 +10,19 @@ before=$(date +%s)
 OMP_NUM_THREADS=1 SLURM_JOB_ID=417 run 0 sweep "$dir/job.json"
 after=$(date +%s)
 cp -r "$dir/run" "$dir/first"
-commit=$(git -C "$MRAD_SOURCE" rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
 
 run 0 version --json
-check_py "run.json of a finished sweep" "$dir" "$before" "$after" "$(hostname)" "$commit" <<'PY'
+check_py "run.json of a finished sweep" "$dir" "$before" "$after" "$(hostname)" <<'PY'
 import calendar
 import glob
+import re
 import sys
 import time
 from cli import load
-dir, before, after, host, commit = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4], sys.argv[5]
+dir, before, after, host = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
 run, version = load(f"{dir}/first/run.json"), load(f"{dir}/out")
 assert {k: run[k] for k in ("mrad", "commit", "build", "compiler", "flags")} == {k: version[k] for k in ("mrad", "commit", "build", "compiler", "flags")}
-assert commit == "unknown" or run["commit"].split("+")[0] == commit, (run["commit"], commit)
+assert re.fullmatch(r"(unknown|[0-9a-f]{12}(\+changes)?)", run["commit"]), run["commit"]
 assert "-ffp-contract=off" in run["flags"] and "-W" not in run["flags"]
 assert run["libraries"] == {k: v for k, v in version.items() if k not in run}, run["libraries"]
 assert run["ranks"] == 1 and run["hosts"] == [{"host": host, "ranks": [0]}] and run["host"] == host
@@ -61,4 +61,22 @@ end_of stopped
 printf 'no image' >"$(find "$dir/world/cells" -path '*/test/*.png' | sort | head -1)"
 run 1 sweep "$dir/job.json"
 end_of failed
+# the commit is that of the sources, whenever they were configured
+commit_is() { # COMMIT
+    cmake -D SOURCE="$dir/tree" -D OUT="$dir/commit.h" -P "$MRAD_SOURCE/tools/commit.cmake"
+    grep -qxF "#define MRAD_COMMIT \"$1\"" "$dir/commit.h" || fail "wanted commit $1: $(cat "$dir/commit.h")"
+}
+mkdir -p "$dir/tree/src"
+touch "$dir/tree/CMakeLists.txt" "$dir/tree/CMakePresets.json" "$dir/tree/src/a.c"
+commit_is unknown
+in_tree=(git -C "$dir/tree" -c user.name=a -c user.email=a@b -c commit.gpgsign=false)
+"${in_tree[@]}" init -q
+"${in_tree[@]}" add .
+"${in_tree[@]}" commit -qm first
+head=$(git -C "$dir/tree" rev-parse HEAD)
+commit_is "${head:0:12}"
+touch -d '2020-01-01' "$dir/tree/src/a.c" # another time is no change
+commit_is "${head:0:12}"
+echo more >"$dir/tree/src/a.c"
+commit_is "${head:0:12}+changes"
 finish
