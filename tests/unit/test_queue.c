@@ -42,17 +42,19 @@ struct record {
     size_t failures;  /* how many of its items fail */
     double pause;     /* seconds an item takes on this rank; below 0: its cost */
     const struct sched_graph *graph;
-    size_t reports, ended, again, late;
+    size_t reports, ended, again, late, attempts, failed;
 };
 
-static int take(void *context, size_t item, struct comm *gang, bool is_again)
+static int take(void *context, struct task *task)
 {
     int rc = ERR_OK;
     struct record *r = context;
+    size_t item = task->item;
+    struct comm *gang = task->gang;
     int64_t first = comm_rank(gang) == 0 ? (int64_t)item : -1;
     assert_true(r->n < N_ITEMS);
     r->order[r->n++] = item;
-    r->again += is_again;
+    r->again += task->is_again;
     assert_true(comm_size(gang) <= r->graph->item[item].most);
     CHECK_OK(comm_max(gang, &first)); /* all members are here, for the same item */
     assert_int_equal(first, item);
@@ -75,11 +77,15 @@ static void count_report(void *context, const struct sched *sched, size_t ended,
     r->ended += ended == 0;
 }
 
-static void count_late(void *context, size_t item)
+static void count_attempt(void *context, const struct attempt *a)
 {
     struct record *r = context;
-    (void)item;
-    r->late++;
+    assert_true(a->item < r->graph->n_items && a->rank >= 0 && a->rank < comm_size(comm));
+    assert_true(a->end >= a->begin && a->begin > 1.7e9);
+    assert_string_equal(a->why, a->how == SCHED_FAILED ? "item is bad" : "");
+    r->attempts++;
+    r->failed += a->how == SCHED_FAILED;
+    r->late += a->is_late;
 }
 
 static const char *const stage[] = {"test"};
@@ -96,7 +102,7 @@ static int run_graph(struct record *r, const struct sched_graph *graph,
                                            .work = take,
                                            .context = r,
                                            .on_progress = count_report,
-                                           .on_late = count_late});
+                                           .on_attempt = count_attempt});
 }
 
 static int run_with(struct record *r, const double *cost, size_t n, struct sched_options options)
@@ -162,6 +168,7 @@ static void every_item_once_the_longest_first(void **state)
         assert_int_equal(times[i], 1);
     assert_true(comm_rank(comm) == 0 ? r.reports > 0 : r.reports == 0);
     assert_int_equal(r.ended, comm_rank(comm) == 0);
+    assert_int_equal(r.attempts, comm_rank(comm) == 0 ? N_ITEMS : 0);
     assert_int_equal(r.again, 0);
     for (size_t i = 1; i < r.n; i++) {
         size_t a = r.order[i - 1];
@@ -256,6 +263,8 @@ static void what_fails_is_tried_again(void **state)
             run_with(&r, cost, 20, (struct sched_options){.max_attempts = 3, .overdue_s = 100}));
         count_items(&r, times);
         assert_true(total(times) <= 22 && total(times) >= (comm_size(comm) == 1 ? 22 : 20));
+        if (comm_rank(comm) == 0)
+            assert_true(r.attempts == total(times) && r.failed == total(times) - 20);
     }
 }
 
