@@ -67,6 +67,12 @@ int sweep_describe(char **out, const struct sweep *sweep);
 int sweep_places(struct path_list *out, const struct sweep *sweep);
 
 /*
+ * Append the files that the settings name in the place of what would be made or drawn: weights, banks,
+ * heads, start values, orders, token ids, tokenizer. Local.
+ */
+int sweep_files(struct path_list *out, const struct sweep *sweep);
+
+/*
  * Add to a JSON object what the sweep reads: "weights", {file, hash}, and "datasets", for each {name, root,
  * meta, manifest (hash), classes, images, anomalous, masks}. Local.
  */
