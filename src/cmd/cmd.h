@@ -26,6 +26,7 @@ struct args {
     const char *simulate, *grid;                                             /* borrowed, or NULL */
     long repeat;
     bool json;
+    bool retry_failed;
     bool help;
     bool quiet, verbose;
 };
