@@ -27,6 +27,7 @@ struct args {
     long repeat;
     bool json;
     bool deletes;
+    bool retry_failed;
     bool help;
     bool quiet, verbose;
 };

@@ -83,6 +83,11 @@ int cmd_sweep(struct args *a)
     clock_stamp(start);
     TRY(comm_agree(a->comm, read_job(a, &c)));
     TRY(sweep_open(&sweep, a->comm, c, SWEEP_ALL));
+    if (a->retry_failed) {
+        TRY(sweep_retry_skipped(sweep));
+        sweep_close(&sweep);
+        TRY(sweep_open(&sweep, a->comm, c, SWEEP_ALL));
+    }
     TRY(provenance_begin(&provenance, a, c, sweep, start));
     TRY(sweep_run(sweep, c->out));
     TRY_ALL(a->comm, finish(a, c, sweep));

@@ -205,8 +205,7 @@ void coordinator_wait(struct coordinator *c, struct order *out)
     bool has_told = false;
     struct timespec end;
     (void)pthread_mutex_lock(&c->lock);
-    while (!c->has_own) {
-        BUG_ON(!c->has_thread); /* alone, there is always something to do or nothing left */
+    while (!c->has_own && c->rc == ERR_OK) {
         (void)clock_gettime(CLOCK_REALTIME, &end);
         end.tv_nsec += 50 * 1000 * 1000;
         end.tv_sec += end.tv_nsec / 1000000000;
@@ -215,6 +214,8 @@ void coordinator_wait(struct coordinator *c, struct order *out)
         if (!c->has_own && !has_told && stop_requested()) {
             has_told = true;
             c->rc = take_report(c, 0, &stop);
+        } else if (!c->has_thread && clock_now() >= sched_wake(c->sched)) {
+            c->rc = send_grants(c); /* alone: what was put off */
         }
     }
     *out = c->own;
