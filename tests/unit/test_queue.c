@@ -41,6 +41,7 @@ struct record {
     int failing_rank; /* its first item fails; -1: none */
     size_t failures;  /* how many of its items fail */
     double pause;     /* seconds an item takes on this rank; below 0: its cost */
+    size_t busy;      /* so many of its first items are being made by another run */
     const struct sched_graph *graph;
     size_t reports, ended, again, late, attempts, failed;
 };
@@ -58,6 +59,7 @@ static int take(void *context, struct task *task)
     assert_true(comm_size(gang) <= r->graph->item[item].most);
     CHECK_OK(comm_max(gang, &first)); /* all members are here, for the same item */
     assert_int_equal(first, item);
+    task->end = r->n <= r->busy ? SCHED_BUSY : SCHED_MADE;
     if (comm_rank(comm) == r->failing_rank && r->n <= r->failures)
         FAIL(ERR_FORMAT, "item is bad");
     if (r->pause < 0)
@@ -284,6 +286,23 @@ static void or_the_rest_goes_on(void **state)
         CHECK_FAILS(rc, ERR_PEER, "item is bad");
     count_items(&r, times);
     assert_int_equal(total(times), N_ITEMS);
+}
+
+/* What another run makes is asked for again, and not counted as an attempt. */
+static void what_is_busy_comes_again(void **state)
+{
+    double cost[N_ITEMS];
+    size_t times[N_ITEMS];
+    struct record r = {.failing_rank = -1, .busy = 3};
+    (void)state;
+    fill_costs(cost);
+    CHECK_OK(run_with(&r, cost, 20, (struct sched_options){.put_off_s = 20e-3, .overdue_s = 100}));
+    count_items(&r, times);
+    assert_true(total(times) >= 20 && total(times) <= 20 + 3 * (size_t)comm_size(comm));
+    if (comm_size(comm) == 1)
+        assert_int_equal(total(times), 23);
+    if (comm_rank(comm) == 0)
+        assert_int_equal(r.attempts, 20);
 }
 
 /* Items that every rank can do in no time, and one that keeps a rank: it is given again. */
@@ -554,6 +573,7 @@ int main(void)
         cmocka_unit_test(one_rank_that_stops_stops_all),
         cmocka_unit_test(what_fails_is_tried_again),
         cmocka_unit_test(or_the_rest_goes_on),
+        cmocka_unit_test(what_is_busy_comes_again),
         cmocka_unit_test(a_rank_that_hangs_is_overtaken),
         cmocka_unit_test(a_graph_with_gangs_takes_little_more_than_it_must),
         cmocka_unit_test(groups_of_ranks),
