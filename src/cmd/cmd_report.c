@@ -116,6 +116,8 @@ int cmd_report(struct args *a)
     TRY(find_source(&source, a, used));
     if (a->tolerance && !source)
         FAIL(ERR_USAGE, "report: --tolerance wants --compare or --check beside it");
+    if (source)
+        TRY(published_check(source));
     TRY(results_load(&results, path));
     TRY(results_write(&results, a->out ? a->out : a->operand[0]));
     TRY(source ? compare(a, &results, used, source) : cmd_print_results(a, &results));

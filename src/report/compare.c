@@ -245,10 +245,10 @@ int comparison_check(const struct comparison *c)
     struct comparison_counts n = compare_count(c);
     if (!n.compared)
         FAIL(ERR_CHECK, "check: no number of this run can be compared with %s",
-             c->published->folder);
+             c->published->source);
     if (n.beyond)
         FAIL(ERR_CHECK, "check: %zu of %zu numbers differ by more than %g from %s", n.beyond,
-             n.compared, c->tolerance, c->published->folder);
+             n.compared, c->tolerance, c->published->source);
 out:
     return rc;
 }

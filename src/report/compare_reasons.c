@@ -57,7 +57,7 @@ static int skipped_items(char **why, const struct results *r, const struct row *
         const char *set = r->skipped[i].dataset;
         n += set && (strcmp(set, ours->train) == 0 || strcmp(set, ours->test) == 0);
     }
-    return n ? str_make(why, "%zu image%s of its data sets skipped", n, n == 1 ? " was" : "s were")
+    return n ? str_make(why, "%zu image%s skipped in its data sets", n, n == 1 ? " was" : "s were")
              : ERR_OK;
 }
 

@@ -236,7 +236,7 @@ static int add_counts(struct str *s, const struct comparison *c)
     return str_addf(s,
                     "%zu numbers of %zu rows compared with %s: %zu within %g, %zu beyond. "
                     "%zu numbers not compared; %zu rows have none that is.\n",
-                    n.compared, n.rows_compared, c->published->folder, n.compared - n.beyond,
+                    n.compared, n.rows_compared, c->published->source, n.compared - n.beyond,
                     c->tolerance, n.beyond, n.not_compared, n.rows_not_compared);
 }
 
@@ -278,10 +278,13 @@ static bool is_test_set(const struct comparison *c, const struct published_set *
     return false;
 }
 
-/* Means over classes, of the method's own setting, on a test set of this run. */
+/* Means over classes, of the method's own setting, on a test set of this run, with any number. */
 static bool is_beside(const struct comparison *c, const struct published_row *row)
 {
-    return !row->class_name && !row->settings && !is_ours(c, row->method) &&
+    bool has_number = false;
+    for (size_t m = 0; m < N_PUBLISHED; m++)
+        has_number = has_number || row->figure[m] == FIGURE_NUMBER;
+    return has_number && !row->class_name && !row->settings && !is_ours(c, row->method) &&
            is_test_set(c, row->set);
 }
 

@@ -380,6 +380,7 @@ int published_open(struct published **out, const char *source)
     const cJSON *index;
     const cJSON *file;
     TRY(MEM_NEW(p, 1));
+    TRY(str_dup(&p->source, source));
     TRY(published_folder(&p->folder, source));
     TRY(path_join(&from, p->folder, "index.json"));
     TRY(read_tree(p, "index.json", "mrad.paper.index", &index));
@@ -411,6 +412,7 @@ void published_close(struct published **p)
     mem_release((void *)(*p)->tree);
     MEM_FREE((*p)->set);
     MEM_FREE((*p)->row);
+    MEM_FREE((*p)->source);
     MEM_FREE((*p)->folder);
     MEM_FREE(*p);
 }

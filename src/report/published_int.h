@@ -41,7 +41,8 @@ struct published_row {
 
 /* Texts and JSON nodes of the structs above are borrowed from the trees. */
 struct published {
-    char *folder;        /* as it was found */
+    char *source;        /* as it was asked for */
+    char *folder;        /* where it was found */
     struct cJSON **tree; /* [n_trees], the index first */
     size_t n_trees, tree_cap;
     struct published_set *set; /* [n_sets] */
