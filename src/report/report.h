@@ -2,7 +2,8 @@
  * report.h - result rows and what people read of them.
  *
  * In:  one struct row per (variant, train, test, class, ablation, seed).
- * Out: results.json and rows.jsonl (fractions), results.csv and results.md (per cent).
+ * Out: results.json and rows.jsonl (fractions), results.csv and results.md (per cent); beside published
+ *      numbers comparison.json and comparison.md (per cent).
  * A metric that is undefined is null in its row and named under "skipped" with the reason; a mean is
  * taken over the classes that have the metric, and is null when none has.
  */
