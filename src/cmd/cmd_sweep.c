@@ -125,6 +125,11 @@ int cmd_sweep(struct args *a)
     TRY(comm_agree(a->comm, read_job(a, &c)));
     TRY_ALL(a->comm, c->compare && comm_rank(a->comm) == 0 ? published_check(c->compare) : ERR_OK);
     TRY(sweep_open(&sweep, a->comm, c, SWEEP_ALL));
+    if (a->retry_failed) {
+        TRY(sweep_retry_skipped(sweep));
+        sweep_close(&sweep);
+        TRY(sweep_open(&sweep, a->comm, c, SWEEP_ALL));
+    }
     TRY_ALL(a->comm, comm_rank(a->comm) == 0 ? write_provenance(a, c) : ERR_OK);
     TRY(sweep_run(sweep, c->out));
     TRY_ALL(a->comm, finish(a, c, sweep));

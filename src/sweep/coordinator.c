@@ -80,17 +80,34 @@ out:
     return rc;
 }
 
-/* Book an item; tells when it was the last of its stage. */
-static void take_item(struct coordinator *c, size_t worker, uint32_t item, bool is_ok)
+static void tell_attempt(const struct coordinator *c, size_t worker, const struct ended *e,
+                         unsigned number, bool is_done, const char *why)
 {
     const struct queue *q = c->queue;
-    const struct sched_item *what = &q->graph->item[item];
+    bool is_late = e->how != SCHED_FAILED && !is_done && q->graph->item[e->item].most <= 1;
+    if (q->on_attempt && e->is_told && e->how != SCHED_BUSY)
+        q->on_attempt(q->context, &(struct attempt){.item = e->item,
+                                                    .rank = (int)worker,
+                                                    .number = number,
+                                                    .begin = e->begin,
+                                                    .end = e->end,
+                                                    .how = e->how,
+                                                    .is_late = is_late,
+                                                    .bytes = e->bytes,
+                                                    .why = e->how == SCHED_FAILED ? why : ""});
+}
+
+/* Book an item; tells when it was the last of its stage. */
+static void take_item(struct coordinator *c, size_t worker, const struct ended *e, const char *why)
+{
+    const struct queue *q = c->queue;
+    const struct sched_item *what = &q->graph->item[e->item];
     struct sched_count count;
-    if (!sched_done(c->sched, worker, item, is_ok, clock_now())) {
-        if (is_ok && what->most <= 1 && q->on_late)
-            q->on_late(q->context, item);
+    unsigned number = sched_failures(c->sched, e->item) + 1;
+    bool is_done = sched_done(c->sched, worker, e->item, (enum sched_end)e->how, clock_now());
+    tell_attempt(c, worker, e, number, is_done, why);
+    if (!is_done)
         return;
-    }
     count = sched_count(c->sched, what->stage);
     if (count.done == count.total && q->on_progress)
         q->on_progress(q->context, c->sched, what->stage, c->peak_bytes);
@@ -106,7 +123,7 @@ static int take_report(struct coordinator *c, size_t worker, const struct report
     }
     c->peak_bytes = r->peak_bytes > c->peak_bytes ? r->peak_bytes : c->peak_bytes;
     for (uint32_t i = 0; i < r->n; i++)
-        take_item(c, worker, r->item[i], r->is_ok[i]);
+        take_item(c, worker, &r->ended[i], r->why);
     if (r->then != WANTS_MORE)
         sched_close(c->sched);
     if (r->then != HEARD_OF_A_STOP)
@@ -131,11 +148,11 @@ out:
 /* Take a message that arrived, if any, and what time brings. False: everyone has left. */
 static bool step(struct coordinator *c, const struct message *message, bool found, int *rc)
 {
-    struct report report;
+    struct report report; /* only as much of it is set as came */
     bool goes_on;
     (void)pthread_mutex_lock(&c->lock);
     if (found) {
-        memcpy(&report, message->bytes, sizeof report);
+        memcpy(&report, message->bytes, message->n);
         *rc = take_report(c, (size_t)message->source, &report);
     } else if (clock_now() >= sched_wake(c->sched)) {
         *rc = send_grants(c);
@@ -188,8 +205,7 @@ void coordinator_wait(struct coordinator *c, struct order *out)
     bool has_told = false;
     struct timespec end;
     (void)pthread_mutex_lock(&c->lock);
-    while (!c->has_own) {
-        BUG_ON(!c->has_thread); /* alone, there is always something to do or nothing left */
+    while (!c->has_own && c->rc == ERR_OK) {
         (void)clock_gettime(CLOCK_REALTIME, &end);
         end.tv_nsec += 50 * 1000 * 1000;
         end.tv_sec += end.tv_nsec / 1000000000;
@@ -198,6 +214,8 @@ void coordinator_wait(struct coordinator *c, struct order *out)
         if (!c->has_own && !has_told && stop_requested()) {
             has_told = true;
             c->rc = take_report(c, 0, &stop);
+        } else if (!c->has_thread && clock_now() >= sched_wake(c->sched)) {
+            c->rc = send_grants(c); /* alone: what was put off */
         }
     }
     *out = c->own;
