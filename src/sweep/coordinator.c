@@ -23,6 +23,7 @@ struct coordinator {
     struct order own;
     bool has_own;
     int n_left; /* other ranks that are not gone */
+    bool is_ending;
     int rc;
     uint64_t peak_bytes;
     struct progress progress;
@@ -113,10 +114,21 @@ static void take_item(struct coordinator *c, size_t worker, const struct ended *
         q->on_progress(q->context, c->sched, what->stage, c->peak_bytes);
 }
 
+/* Once a second, also while nobody reports. */
+static void tell_progress(struct coordinator *c)
+{
+    double now = clock_now();
+    c->progress.share = sched_share(c->sched);
+    progress_step(&c->progress, sched_count(c->sched, SIZE_MAX).done);
+    if (!c->queue->on_progress || now - c->last_report < 1.0)
+        return;
+    c->last_report = now;
+    c->queue->on_progress(c->queue->context, c->sched, SIZE_MAX, c->peak_bytes);
+}
+
 static int take_report(struct coordinator *c, size_t worker, const struct report *r)
 {
     int rc = ERR_OK;
-    double now = clock_now();
     if (r->then == IS_GONE) {
         c->n_left--;
         return ERR_OK;
@@ -135,12 +147,7 @@ static int take_report(struct coordinator *c, size_t worker, const struct report
         TRY(send_leave(c, worker));
     }
     TRY(send_grants(c));
-    c->progress.share = sched_share(c->sched);
-    progress_step(&c->progress, sched_count(c->sched, SIZE_MAX).done);
-    if (c->queue->on_progress && now - c->last_report > 1.0) {
-        c->last_report = now;
-        c->queue->on_progress(c->queue->context, c->sched, SIZE_MAX, c->peak_bytes);
-    }
+    tell_progress(c);
 out:
     return rc;
 }
@@ -157,26 +164,30 @@ static bool step(struct coordinator *c, const struct message *message, bool foun
     } else if (clock_now() >= sched_wake(c->sched)) {
         *rc = send_grants(c);
     }
-    goes_on = c->n_left > 0;
+    if (!c->is_ending)
+        tell_progress(c);
+    goes_on = c->n_left > 0 || !c->is_ending;
     (void)pthread_mutex_unlock(&c->lock);
     return goes_on && *rc == ERR_OK;
 }
 
-/* The thread: answers other ranks until each has been told to leave. */
+/* The thread: answers other ranks until each is gone, and rank 0 has ended. */
 static void *coordinate(void *argument)
 {
     int rc = ERR_OK;
     struct coordinator *c = argument;
     struct message *message = NULL;
+    bool is_alone = comm_size(c->comm) == 1;
     unsigned turn = 0;
     bool found = false;
     TRY(MEM_NEW(message, 1));
     while (step(c, message, found, &rc)) {
-        TRY(comm_poll(c->comm, TAG_REPORT, message, &found));
+        if (!is_alone)
+            TRY(comm_poll(c->comm, TAG_REPORT, message, &found));
         if (found)
             turn = 0;
         else
-            queue_rest(&turn, 0.2e-3);
+            queue_rest(&turn, is_alone ? 5e-3 : 0.2e-3);
     }
 out:
     MEM_FREE(message);
@@ -214,8 +225,6 @@ void coordinator_wait(struct coordinator *c, struct order *out)
         if (!c->has_own && !has_told && stop_requested()) {
             has_told = true;
             c->rc = take_report(c, 0, &stop);
-        } else if (!c->has_thread && clock_now() >= sched_wake(c->sched)) {
-            c->rc = send_grants(c); /* alone: what was put off */
         }
     }
     *out = c->own;
@@ -233,16 +242,17 @@ int coordinator_begin(struct coordinator **out, struct comm *comm, const struct 
     struct sched_options options = queue->options;
     struct coordinator *c = NULL;
     TRY(MEM_NEW(c, 1));
-    *c = (struct coordinator){.comm = comm, .queue = queue, .n_left = comm_size(comm) - 1};
+    *c = (struct coordinator){
+        .comm = comm, .queue = queue, .n_left = comm_size(comm) - 1, .peak_bytes = mem_peak_rss()};
     options.n_workers = (size_t)comm_size(comm);
     TRY(sched_new(&c->sched, queue->graph, &options));
     if (pthread_mutex_init(&c->lock, NULL) || pthread_cond_init(&c->arrived, NULL))
         FAIL(ERR_MEMORY, "cannot make the coordinator's lock");
     c->has_lock = true;
     progress_begin(&c->progress, "sweep", "pieces", 0, queue->graph->n_items);
-    if (c->n_left > 0 && pthread_create(&c->thread, NULL, coordinate, c))
+    if (pthread_create(&c->thread, NULL, coordinate, c))
         FAIL(ERR_MEMORY, "cannot start the coordinator's thread");
-    c->has_thread = c->n_left > 0;
+    c->has_thread = true;
 out:
     if (rc)
         coordinator_end(&c);
@@ -255,8 +265,12 @@ void coordinator_end(struct coordinator **coordinator)
     struct coordinator *c = *coordinator;
     if (!c)
         return;
-    if (c->has_thread)
+    if (c->has_thread) {
+        (void)pthread_mutex_lock(&c->lock);
+        c->is_ending = true;
+        (void)pthread_mutex_unlock(&c->lock);
         (void)pthread_join(c->thread, NULL);
+    }
     if (c->has_lock) {
         progress_end(&c->progress, sched_count(c->sched, SIZE_MAX).done);
         (void)pthread_cond_destroy(&c->arrived);

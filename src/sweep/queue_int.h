@@ -40,7 +40,7 @@ struct order {
 /* Rank 0's account. */
 struct coordinator;
 
-/* Begin on rank 0: makes the schedule, and a thread that answers other ranks if there are any. */
+/* Begin on rank 0: makes the schedule, and a thread that answers other ranks and tells the progress. */
 int coordinator_begin(struct coordinator **out, struct comm *comm, const struct queue *queue);
 
 /* Wait until all other ranks have left, and release. */

@@ -39,8 +39,9 @@ struct status {
 
 static void forget_slow(struct status *s)
 {
-    while (s->n_slow > 0)
-        MEM_FREE(s->slow[--s->n_slow].path);
+    for (size_t i = 0; i < s->n_slow; i++)
+        MEM_FREE(s->slow[i].path);
+    s->n_slow = 0;
 }
 
 int status_new(struct status **out, const char *dir, const struct comm *comm)
