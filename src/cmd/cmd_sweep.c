@@ -94,6 +94,7 @@ int cmd_sweep(struct args *a)
         sweep_close(&sweep);
         TRY(sweep_open(&sweep, a->comm, c, SWEEP_ALL));
     }
+    TRY(sweep_claim(sweep, c->out));
     TRY(provenance_begin(&provenance, a, c, sweep, start));
     TRY(sweep_run(sweep, c->out));
     TRY_ALL(a->comm, finish(a, c, sweep));

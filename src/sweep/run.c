@@ -105,7 +105,7 @@ out:
     return rc;
 }
 
-int run_begin(struct sweep *s, const char *status_dir)
+int sweep_claim(struct sweep *s, const char *status_dir)
 {
     int rc = ERR_OK;
     char host[64];
@@ -127,5 +127,4 @@ void run_end(struct sweep *s, int rc)
     const char *why = rc ? err_message() : "";
     status_end(s->status, outcome, why);
     journal_close(&s->journal, outcome, why);
-    locks_close(&s->locks);
 }

@@ -128,7 +128,8 @@ out:
 int sweep_run(struct sweep *s, const char *status_dir)
 {
     int rc = ERR_OK;
-    TRY(run_begin(s, status_dir));
+    if (!s->locks)
+        TRY(sweep_claim(s, status_dir));
     rc = run_all(s);
 out:
     run_end(s, rc);

@@ -57,6 +57,12 @@ int sweep_part(size_t *index, size_t *count, const char *text);
  */
 int sweep_retry_skipped(struct sweep *sweep);
 
+/*
+ * Begin the account of a run in a folder: from now on no other sweep writes there. sweep_run does it
+ * where this was not called. Collective. ERR_IO names the run that has it.
+ */
+int sweep_claim(struct sweep *sweep, const char *status_dir);
+
 /* Make what is missing. status_dir: folder for status.json, or NULL. Collective. */
 int sweep_run(struct sweep *sweep, const char *status_dir);
 

@@ -228,11 +228,7 @@ int stage_tidy(const struct sweep *sweep, const struct piece *piece);
  */
 int piece_run(struct sweep *sweep, const struct piece *piece, struct task *task);
 
-/*
- * Begin and end a run's account: its name, its locks, and where status_dir is not NULL, status and
- * journal. ERR_IO when another run that lives writes to status_dir. Collective.
- */
-int run_begin(struct sweep *sweep, const char *status_dir);
+/* End status and journal that sweep_claim began; the folder stays claimed until sweep_close. */
 void run_end(struct sweep *sweep, int rc);
 
 /* All pieces that are missing, as a graph. */

@@ -1,6 +1,8 @@
 /* sweep_plan.c - opening and closing a sweep, and which of its products are wanted. */
 #include "base/err.h"
+#include "base/lock.h"
 #include "base/mem.h"
+#include "sweep/journal.h"
 #include "sweep/sweep_int.h"
 
 #include <string.h>
@@ -150,6 +152,8 @@ void sweep_close(struct sweep **sweep)
     cells_close(s);
     settings_close(s); /* last: places borrow from its configurations */
     status_free(&s->status);
+    journal_close(&s->journal, NULL, NULL);
+    locks_close(&s->locks);
     MEM_FREE(s->wants_row);
     MEM_FREE(*sweep);
 }

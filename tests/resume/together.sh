@@ -65,7 +65,7 @@ for ((i = 0; i < 600; i++)); do
 done
 begin hung-b 2
 for ((i = 0; i < 600; i++)); do
-    ! grep -qs '"put_off": *[1-9]' "$dir/hung-b/out/status.json" || break
+    ! grep -qs '"put_off":[[:space:]]*[1-9]' "$dir/hung-b/out/status.json" || break
     sleep 0.05
 done
 "$MRAD" status "$dir/hung-b/out" >"$log"
@@ -76,6 +76,22 @@ end hung-b "$job"
 begin hung-a 1
 end hung-a "$job"
 demand_union hung
+
+# A rank that hangs in a stage whose speed is known by then is told as slow, while the other has nothing to do.
+make_job slow world "fabric cells" '"features": {"shard_items": 1},'
+MRAD_FAULT=extract:sync:4:hang:rank=1 begin slow 2
+first=$job
+for ((i = 0; i < 1200; i++)); do
+    ! grep -qs '"rank":[[:space:]]*1' "$dir/slow/out/status.json" || break
+    sleep 0.05
+done
+"$MRAD" status "$dir/slow/out" >"$log"
+grep -q "^  slow: rank 1, $dir/slow/store/features/.*shard-.*expected" "$log" || fail "status does not tell who is slow: $(cat "$log")"
+grep -q '^  last run: [1-9][0-9]* made' "$log" || fail "status does not tell what the journal has: $(cat "$log")"
+pkill -9 -P "$first" || true
+wait "$first" 2>/dev/null && fail "a run that was killed ended well"
+demand 0 2 sweep "$dir/slow.json"
+made_once slow >"$log" || fail "slow: a product was made twice"
 
 # One folder, one sweep.
 pair same
