@@ -181,16 +181,20 @@ static void another_layout_is_named(void **state)
     (void)state;
     put_all(dir, files);
     CHECK_FAILS(dataset_index(&m, &r, "visa", dir, NULL), ERR_FORMAT,
-                "found no test image; the layout \"mvtec\" expects CLASS/{train/good,");
+                "found no split_csv/1cls.csv; the layout \"visa\" expects CLASS/Data/");
+    index_report_free(&r);
+    CHECK_FAILS(dataset_index(&m, &r, "layout:mvtec", dir, NULL), ERR_FORMAT,
+                "found no */test; the layout \"mvtec\" expects CLASS/{train/good,");
     expect_report(&r, "warning: ignored (1):\n  candle/\n");
     put_all(dir, empty);
-    CHECK_FAILS(dataset_index(&m, &r, "visa", dir, NULL), ERR_FORMAT,
+    CHECK_FAILS(dataset_index(&m, &r, "layout:mvtec", dir, NULL), ERR_FORMAT,
                 "class \"y\" has no test image");
     index_report_free(&r);
     CHECK_FAILS(dataset_index(&m, &r, "CVC-300", dir, NULL), ERR_FORMAT,
-                "found no folder images/, wanted images/ and masks/");
+                "found no images; the layout \"images-masks\" expects {images,masks}/");
     index_report_free(&r);
-    CHECK_FAILS(dataset_index(&m, &r, "br35", dir, NULL), ERR_FORMAT, "found no folder yes/");
+    CHECK_FAILS(dataset_index(&m, &r, "br35", dir, NULL), ERR_FORMAT,
+                "found no yes; the layout \"yes-no\"");
     index_report_free(&r);
     check_drop_folder(dir);
 }
@@ -339,9 +343,10 @@ static void unknown_names_list_the_known_ones(void **state)
     (void)state;
     CHECK_FAILS(dataset_index(&m, &r, "kvasor", ".", NULL), ERR_USAGE,
                 "unknown data set \"kvasor\" (did you mean Kvasir?); wanted mvtec, visa, ");
-    CHECK_FAILS(dataset_index(&m, &r, "layout:x", ".", NULL), ERR_USAGE, "or layout:yes-no");
+    CHECK_FAILS(dataset_index(&m, &r, "layout:x", ".", NULL), ERR_USAGE, "or layout:covid");
     CHECK_OK(dataset_list(&text));
-    assert_non_null(strstr(text, "Br35H          layout yes-no, also called Br35\n"));
+    assert_non_null(
+        strstr(text, "Br35H          layout yes-no or mvtec, also called Br35, brain-tumor-"));
     assert_non_null(strstr(text, "layout:kolektor      kosNN/"));
     MEM_FREE(text);
 }
