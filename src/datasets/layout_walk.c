@@ -560,13 +560,13 @@ int layout_walk(struct indexer *ix)
     const char *missing;
     const char *top;
     TRY(find_top(&top, ix->layout, ix->root));
-    if (top[0])
-        TRY(report_beside(ix, top));
-    TRY(walk(ix, top, &fits));
     TRY(layout_lacks(&missing, ix->layout, ix->root));
     if (missing)
         FAIL(ERR_FORMAT, "%s%s%s: found no %s; the layout \"%s\" expects %s", ix->root,
              top[0] ? "/" : "", top, missing, ix->layout->name, ix->layout->expects);
+    if (top[0])
+        TRY(report_beside(ix, top));
+    TRY(walk(ix, top, &fits));
     TRY(report_masks(ix));
     TRY(report_lists(ix));
     if (!ix->has_masks) /* a set with image labels only */
