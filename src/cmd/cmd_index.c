@@ -104,34 +104,41 @@ static void tell_differences(const struct comparison *c, const char *root)
             c->total.wanted.normal, c->total.wanted.anomalous, c->total.wanted.masks);
 }
 
+static void tell_training(const struct manifest *m, const struct variant *v)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < m->train.n_items; i++)
+        n += !m->train.item[i].is_anomalous;
+    if (m->train.n_items && v->train_normal >= 0 && n != (size_t)v->train_normal)
+        (void)fprintf(stderr, "warning: %s: found %zu normal training images, wanted %ld\n",
+                      m->root, n, v->train_normal);
+}
+
 /* Nobody is told that a data set is wrong because of a number from memory. */
 static int judge(const struct comparison *c, const struct manifest *m, const char *path)
 {
     int rc = ERR_OK;
+    static const char *const words[] = {[COUNTS_RIGHT] = "right",
+                                        [COUNTS_WRONG] = "differ",
+                                        [COUNTS_UNKNOWN] = "not known, so nothing was compared"};
     const struct variant *v = c->variant;
     const bool is_sure = strcmp(v->mark, "counted") == 0 || strcmp(v->mark, "stated") == 0;
-    if (m->train.n_items && v->train_normal >= 0) {
-        size_t n = 0;
-        for (size_t i = 0; i < m->train.n_items; i++)
-            n += !m->train.item[i].is_anomalous;
-        if (n != (size_t)v->train_normal)
-            (void)fprintf(stderr, "warning: %s: found %zu normal training images, wanted %ld\n",
-                          m->root, n, v->train_normal);
-    }
+    tell_training(m, v);
     if (c->state == COUNTS_WRONG)
         tell_differences(c, m->root);
+    (void)fprintf(stderr, "%s: counts of %s, variant %s (%s): %s [%s%s%s]\n", m->root, m->name,
+                  v->name, v->what, words[c->state], v->mark, v->from ? ": " : "",
+                  v->from ? v->from : "");
     if (c->state == COUNTS_WRONG && is_sure)
         FAIL(
             ERR_CHECK,
-            "%s: the counts are not those of %s, variant %s (%s; %s: %s); %s was written. For a part of "
-            "a data set: --variant any",
-            m->root, m->name, v->name, v->what, v->mark, v->from, path);
-    (void)fprintf(stderr, "%s: variant %s of %s (%s): counts %s [%s%s%s]\n", m->root, v->name,
-                  m->name, v->what,
-                  c->state == COUNTS_RIGHT   ? "right"
-                  : c->state == COUNTS_WRONG ? "differ from a number that is not sure"
-                                             : "not known",
-                  v->mark, v->from ? ": " : "", v->from ? v->from : "");
+            "%s: the counts are not those of %s, variant %s; %s was written all the same. For a part "
+            "of a data set: --variant any",
+            m->root, m->name, v->name, path);
+    if (c->state == COUNTS_WRONG)
+        (void)fprintf(stderr,
+                      "warning: %s: the wanted counts are %s, not counted: it may be right\n",
+                      m->root, v->mark);
 out:
     return rc;
 }
@@ -143,7 +150,7 @@ static int compare(const struct args *a, const struct manifest *m, const char *p
     struct comparison c = {0};
     const struct dataset_info *set = NULL;
     const bool is_asked = !a->variant || strcmp(a->variant, "any") != 0;
-    if (is_asked && strncmp(a->operand[0], "layout:", strlen("layout:")) != 0) {
+    if (is_asked && !str_starts(a->operand[0], "layout:")) {
         TRY(catalog_load(&catalog, NULL));
         set = catalog_find(catalog, m->name);
     }

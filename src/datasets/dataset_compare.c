@@ -106,6 +106,12 @@ static size_t distance(const struct comparison *c)
     return c->state == COUNTS_UNKNOWN ? SIZE_MAX : sum;
 }
 
+/* A cut that comes with a meta.json of its own is meant only where it is right or was asked for. */
+static bool is_candidate(const struct comparison *c, const char *name)
+{
+    return name || c->variant->is_indexed || c->state == COUNTS_RIGHT;
+}
+
 static int unknown_variant(const struct dataset_info *set, const char *name)
 {
     int rc = ERR_OK;
@@ -128,7 +134,7 @@ int manifest_compare(struct comparison *out, const struct manifest *m,
         if (name && strcasecmp(name, set->variant[i].name) != 0)
             continue;
         TRY(compare(&next, m, &set->variant[i]));
-        if (!out->variant || distance(&next) < distance(out)) {
+        if (is_candidate(&next, name) && (!out->variant || distance(&next) < distance(out))) {
             comparison_free(out);
             *out = next;
             next = (struct comparison){0};

@@ -230,9 +230,9 @@ struct comparison {
 };
 
 /*
- * Compare the test split with a variant by its name, or with name == NULL with the nearest of all. A set of
- * one class is compared whatever the class is called. Release with comparison_free. ERR_USAGE: no such
- * variant.
+ * Compare the test split with a variant by its name. name == NULL: with the nearest of those that
+ * `mrad index` makes, or with another that is right. A set of one class is compared whatever the class
+ * is called. Release with comparison_free. ERR_USAGE: no such variant.
  */
 int manifest_compare(struct comparison *out, const struct manifest *m,
                      const struct dataset_info *set, const char *name);

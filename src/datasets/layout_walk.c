@@ -98,6 +98,27 @@ out:
     return rc;
 }
 
+/* Does a label list lie in that folder? */
+static int holds_list(bool *out, const struct indexer *ix, const char *path)
+{
+    int rc = ERR_OK;
+    char *dir = NULL;
+    *out = false;
+    for (const struct rule *r = ix->layout->rule;
+         !*out && r < ix->layout->rule + MAX_RULES && r->images; r++) {
+        struct stars stars;
+        if (!r->list)
+            continue;
+        TRY(path_dir(&dir, r->list));
+        TRY(pattern_match(out, &stars, dir, path));
+        stars_free(&stars);
+        MEM_FREE(dir);
+    }
+out:
+    MEM_FREE(dir);
+    return rc;
+}
+
 /* ---- what belongs to a folder of images ---- */
 
 /* A folder of masks by its path, read once; *out is an index, since the array may move. */
@@ -416,7 +437,8 @@ static int walk(struct indexer *ix, const char *path, bool *fits)
     struct stars stars = {0};
     TRY(folder_read(&f, ix, path));
     TRY(find_rule(&rule, &stars, ix, path));
-    *fits = rule;
+    TRY(holds_list(fits, ix, path));
+    *fits |= rule != NULL;
     if (rule)
         TRY(scan_images(ix, &f, rule, &stars));
     else

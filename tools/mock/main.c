@@ -310,9 +310,9 @@ static int parse_options(struct job *job, int argc, char **argv)
         } else if (option == 'z') {
             TRY(parse_number(&job->size, optarg, 32, 2048));
         } else if (option == 'n') {
-            TRY(parse_number(&job->normal, optarg, 0, 99));
+            TRY(parse_number(&job->normal, optarg, 0, 9999));
         } else if (option == 'a') {
-            TRY(parse_number(&job->anomalous, optarg, 0, 99));
+            TRY(parse_number(&job->anomalous, optarg, 0, 9999));
         } else if (option == 'c') {
             TRY(parse_number(&job->classes, optarg, 1, 1000));
         } else if (option == 'h') {
