@@ -181,6 +181,30 @@ struct entry {
     bool is_anomalous;
 };
 
+/* ---- which rule of ix->layout speaks of a folder ---- */
+
+/* The first rule whose images lie in it, or NULL; release the stars. */
+int rule_find(const struct rule **out, struct stars *stars, const struct indexer *ix,
+              const char *path);
+
+/* Do masks lie in it? Not where another rule has the images that they would belong to. */
+int rule_has_masks(bool *out, const struct indexer *ix, const char *path);
+
+/* Does a label list lie in it? */
+int rule_has_list(bool *out, const struct indexer *ix, const char *path);
+
+/* Can anything of the layout lie in it, or below? */
+int rule_may_fit(bool *out, const struct indexer *ix, const char *path);
+
+/* ---- images ---- */
+
+/* A folder of masks by its path, read once; *out is an index of ix->masks, since the array may move. */
+int open_masks(size_t *out, struct indexer *ix, const char *path);
+
+/* Add the images of a folder by its rule; the stars are those of the rule's images. */
+int scan_images(struct indexer *ix, struct folder *f, const struct rule *rule,
+                const struct stars *stars);
+
 /* Append it to split s; report an anomalous one without a mask, and files that are no images. */
 int index_add(struct indexer *ix, struct split *s, const struct entry *entry);
 

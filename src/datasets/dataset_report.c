@@ -23,7 +23,7 @@ static const struct kind {
      "files are no images"},
     {offsetof(struct index_report, no_list),
      "warning: no label list, so images with a mask are the anomalous ones", NULL},
-    {offsetof(struct index_report, orphan_mask), "warning: masks without an image", NULL},
+    {offsetof(struct index_report, orphan_mask), "warning: masks without an anomalous image", NULL},
     {offsetof(struct index_report, ignored), "warning: ignored", NULL},
 };
 

@@ -118,7 +118,7 @@ struct index_options {
 struct index_report {
     struct path_list ignored;       /* warning: no image, or not part of the layout */
     struct path_list no_list;       /* warning: label lists that are missing; masks decided */
-    struct path_list orphan_mask;   /* warning: masks without an image */
+    struct path_list orphan_mask;   /* warning: masks without an anomalous image */
     struct path_list missing_mask;  /* error: anomalous images without a mask */
     struct path_list duplicate;     /* error: "A and B" have one stem */
     struct path_list missing_image; /* error: "PATH (LIST, line N)" is listed and not there */

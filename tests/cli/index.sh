@@ -46,7 +46,7 @@ entries_are "$dir/raw/meta.json" 'a c|a c/test/ok/0.png||ok|0
 b|b/test/cut/0.png|b/ground_truth/cut/0_mask.png|cut|1
 b|b/test/cut/1.png|b/ground_truth/cut/1.png|cut|1
 b|b/test/good/0.png||good|0'
-err_has 'warning: masks without an image (1):'
+err_has 'warning: masks without an anomalous image (1):'
 err_has '  b/ground_truth/cut/9_mask.png'
 err_has 'warning: ignored (1):'
 err_has '  notes/'

@@ -238,7 +238,7 @@ for n in 2 3; do cp "$dir/raw/images/1.png" "$dir/raw/images/$n.png" && cp "$dir
 cp "$dir/raw/masks/1.png" "$dir/raw/masks/0.png"
 cp "$dir/raw/masks/1.png" "$dir/raw/masks/Thumbs.db"
 run 0 index CVC-ColonDB "$dir/raw" --variant any
-err_has 'warning: masks without an image (1):'
+err_has 'warning: masks without an anomalous image (1):'
 err_has '  masks/0.png'
 err_has '  masks/Thumbs.db'
 check_py "pairs beside an extra mask" "$dir/raw/meta.json" <<'PY'
@@ -252,6 +252,11 @@ rm "$dir"/raw/Class*/*/Label/Labels.txt
 index_is DAGM DAGM "$dir/raw"
 err_has 'warning: no label list, so images with a mask are the anomalous ones (4):'
 err_has '  Class1/Test/Label/Labels.txt'
+copy DAGM # a mask of an image that the list calls normal
+cp "$dir/raw/Class1/Test/Label/0501_label.PNG" "$dir/raw/Class1/Test/Label/0002_label.PNG"
+index_is DAGM DAGM "$dir/raw"
+err_has 'warning: masks without an anomalous image (1):'
+err_has '  Class1/Test/Label/0002_label.PNG'
 copy mvtec # extensions in any case
 mv "$dir/raw/bottle/test/scratch/000.png" "$dir/raw/bottle/test/scratch/000.PnG"
 mv "$dir/raw/bottle/ground_truth/scratch/000_mask.png" "$dir/raw/bottle/ground_truth/scratch/000_mask.BMP"

@@ -95,7 +95,7 @@ static void mvtec_folders_become_a_manifest(void **state)
     train = lines(m->train.class_name, m->train.item, m->train.n_items);
     assert_string_equal(train, "b c|b c/train/good/0.png||good|0\n");
     MEM_FREE(train);
-    expect_report(&r, "warning: masks without an image (2):\n"
+    expect_report(&r, "warning: masks without an anomalous image (2):\n"
                       "  b c/ground_truth/cut/7_mask.png\n"
                       "  b c/ground_truth/gone/0_mask.png\n"
                       "warning: ignored (6):\n"
@@ -238,7 +238,7 @@ static void kolektor_labels_are_looked_into(void **state)
                 "no mask, the first is "
                 "kos02/Part0.jpg");
     expect_report(&r, "error: anomalous images without a mask (1):\n  kos02/Part0.jpg\n"
-                      "warning: masks without an image (1):\n  kos02/Part5_label.bmp\n"
+                      "warning: masks without an anomalous image (1):\n  kos02/Part5_label.bmp\n"
                       "warning: ignored (3):\n  kos02/sub/\n  other/\n  x.png\n");
     put(dir, "kos02/Part0_label.bmp", "");
     CHECK_FAILS(dataset_index(&m, &r, "sdd", dir, &options), ERR_FORMAT, "Part0_label.bmp: not an");
@@ -269,7 +269,7 @@ static void polyps_pair_by_stem(void **state)
     expect_test(m, "colon|images/1.png|masks/1.png||1\n"
                    "colon|images/10.JPG|masks/10.tif||1\n"
                    "colon|images/2 b.png|masks/2 b.jpg||1\n");
-    expect_report(&r, "warning: masks without an image (1):\n  masks/0.png\n"
+    expect_report(&r, "warning: masks without an anomalous image (1):\n  masks/0.png\n"
                       "warning: ignored (4):\n  extra/\n  images/Thumbs\n  masks/deep/\n"
                       "  overview.png\n");
     manifest_free(&m);
