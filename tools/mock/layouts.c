@@ -5,10 +5,10 @@
 
 /* Parts of a row. */
 #define NORMAL(set_, classes_, image_, first_) \
-    .set = set_, .classes = classes_, .image = image_, .first = first_
+    .set = (set_), .classes = (classes_), .image = (image_), .first = (first_)
 #define DEFECT(set_, classes_, image_, first_) \
     NORMAL(set_, classes_, image_, first_), .is_anomalous = true
-#define LABELS(list_, style_) .list = list_, .list_style = style_
+#define LABELS(list_, style_) .list = (list_), .list_style = (style_)
 
 #define MVTEC(name)                                       \
     {NORMAL(name, NULL, "@/train/good/###.png", 0)},      \
