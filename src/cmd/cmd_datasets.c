@@ -176,6 +176,7 @@ static int put_row(cJSON *list, const struct row *r)
         if (r->counts.variant)
             TRY(put_counts(o, "found", &found));
     }
+    TRY(json_put_text(o, "published", r->set->published));
     TRY(json_put_text(o, "variant", v->name));
     TRY(put_counts(o, "wanted", &v->total));
     TRY(json_put_text(o, "mark", v->mark));

@@ -202,10 +202,19 @@ out:
 
 /* ---- a data set ---- */
 
+static const struct variant *find_variant(const struct dataset_info *set, const char *name)
+{
+    for (size_t i = 0; i < set->n_variants; i++)
+        if (strcmp(set->variant[i].name, name) == 0)
+            return &set->variant[i];
+    return NULL;
+}
+
 static int read_facts(struct dataset_info *set, const struct object *o)
 {
     int rc = ERR_OK;
-    static const char *const keys[] = {"in_benchmark", "source", "licence", "layout", NULL};
+    static const char *const keys[] = {"in_benchmark", "source",    "licence",
+                                       "layout",       "published", NULL};
     const char *layout;
     struct object facts;
     struct object fact;
@@ -219,6 +228,10 @@ static int read_facts(struct dataset_info *set, const struct object *o)
     TRY(get_text_or_null(&set->licence, &fact, "value"));
     TRY(get_fact(&fact, &facts, "layout"));
     TRY(get_text(&layout, &fact, "value"));
+    TRY(get_fact(&fact, &facts, "published"));
+    TRY(get_text_or_null(&set->published, &fact, "value"));
+    if (set->published && !find_variant(set, set->published))
+        TRY(wrong(&fact, "value", "the name of a variant"));
 out:
     return rc;
 }
@@ -272,8 +285,8 @@ static int read_set(struct dataset_info *set, const struct object *o)
     TRY(read_layouts(set, o));
     TRY(get_text_or_null(&set->class_name, o, "class"));
     TRY(read_metrics(set, o));
-    TRY(read_facts(set, o));
     TRY(read_variants(set, o));
+    TRY(read_facts(set, o));
     TRY(get_texts(&trap, &n_traps, o, "traps"));
 out:
     MEM_FREE(trap);

@@ -182,6 +182,7 @@ struct dataset_info {
     bool has_pixel, has_image;    /* which metrics are defined: masks exist, normal images exist */
     bool is_in_benchmark;         /* of the sixteen sets */
     const char *source, *licence; /* NULL: not found */
+    const char *published;        /* the variant that published tables use; NULL: not found */
     struct variant *variant;      /* [n_variants], owned, at least one */
     size_t n_variants;
     long order;

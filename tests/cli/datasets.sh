@@ -145,6 +145,7 @@ assert by["CVC-300"]["found"] == by["CVC-300"]["wanted"] == {"normal": 0, "anoma
 assert by["TN3K"]["wanted"] == {"normal": None, "anomalous": None, "masks": None}
 assert by["visa"]["licence"] == "CC BY 4.0" and by["DAGM"]["licence"] is None and by["DAGM"]["domain"] == "industrial"
 assert (by["HeadCT"]["metrics"], by["ISIC"]["metrics"], by["visa"]["metrics"]) == ("image", "pixel", "pixel, image")
+assert (by["Kvasir"]["published"], by["DAGM"]["published"]) == ("official", None)
 assert "gone.png: No such file" in by["CVC-ClinicDB"]["why"], by["CVC-ClinicDB"]
 assert "BrainMRI/meta.json" in by["BrainMRI"]["why"], by["BrainMRI"]
 lines = [l for l in table[1:] if not l.startswith("  ")]
@@ -186,6 +187,7 @@ broken 's/"layouts": \["mvtec"\]/"layouts": []/' 'layouts: wanted at least one'
 broken 's/"normal": 21, /"normal": 2.5, /' '01.normal: wanted a whole number or null'
 broken 's/"indexed": true/"indexed": 1/' 'variants.indexed: wanted true or false'
 broken 's/"metrics": \["pixel"/"metrics": ["pixels"/' 'metrics: wanted pixel and image only'
+broken '/"published"/,/value/s/"official"/"oficial"/' 'published.value: wanted the name of a variant'
 broken 's/"BTech"/"headCT"/' '"HeadCT" and "BTAD" share a name or an alias' headct.json
 rm -r "$dir/configs/datasets"
 MRAD_CONFIGS=$dir/configs refused 1 "cannot open the folder $dir/configs/datasets" datasets
