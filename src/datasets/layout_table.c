@@ -1,6 +1,6 @@
 /*
- * layout_table.c - the raw layouts, one row each. docs/DATASETS.md shows them as trees and says where
- * each is known from. Among the rules of a row the first that fits a folder counts.
+ * layout_table.c - the raw layouts, one row each. docs/DATASETS.md shows them as trees, the fact
+ * "layout" in configs/datasets says who describes them. Of a row's rules the first that fits counts.
  */
 #include "datasets/dataset_int.h"
 
