@@ -9,6 +9,9 @@ enum { CLOCK_STAMP = 24 }; /* "2026-01-31T23:59:59Z" and the final zero */
 /* Seconds on a steady clock; only differences mean something. */
 double clock_now(void);
 
+/* Seconds since 1970, for journals that hosts share; it may jump. */
+double clock_unix(void);
+
 /* The present moment in UTC, ISO 8601. */
 void clock_stamp(char out[CLOCK_STAMP]);
 

@@ -3,13 +3,14 @@
 
 #include "base/err.h"
 #include "base/fault.h"
+#include "base/lock.h"
 #include "base/mem.h"
 #include "base/path.h"
+#include "base/process.h"
 #include "base/str.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,23 +22,14 @@
 
 #define TEMP_MARK ".tmp."
 
-static void host_name(char *out, size_t n)
-{
-    if (gethostname(out, n))
-        (void)snprintf(out, n, "unknown");
-    out[n - 1] = '\0';
-}
-
-int atomic_begin(struct atomic_file *f, const char *path)
+int file_temp(struct atomic_file *f, const char *path)
 {
     static atomic_uint serial;
     int rc = ERR_OK;
     char *dir = NULL;
     char host[64];
-    host_name(host, sizeof host);
+    process_host(host, sizeof host);
     *f = (struct atomic_file){0};
-    if (fault_at(FAULT_BEFORE, path))
-        FAIL(ERR_IO, "cannot create %s: %s", path, strerror(errno));
     TRY(path_dir(&dir, path));
     TRY(path_mkdirs(dir));
     TRY(str_dup(&f->path, path));
@@ -45,6 +37,17 @@ int atomic_begin(struct atomic_file *f, const char *path)
                  atomic_fetch_add(&serial, 1)));
 out:
     MEM_FREE(dir);
+    return rc;
+}
+
+int atomic_begin(struct atomic_file *f, const char *path)
+{
+    int rc = ERR_OK;
+    *f = (struct atomic_file){0};
+    if (fault_at(FAULT_BEFORE, path))
+        FAIL(ERR_IO, "cannot create %s: %s", path, strerror(errno));
+    TRY(file_temp(f, path));
+out:
     return rc;
 }
 
@@ -144,27 +147,6 @@ out:
     return rc;
 }
 
-/* Has this process of our host ended? One that nobody has waited for yet still answers to signals. */
-static int has_ended(long pid)
-{
-    char path[64];
-    char stat_line[512];
-    const char *state;
-    FILE *in;
-    size_t n;
-    if (kill((pid_t)pid, 0) != 0)
-        return errno == ESRCH;
-    (void)snprintf(path, sizeof path, "/proc/%ld/stat", pid);
-    in = fopen(path, "r");
-    if (!in)
-        return errno == ENOENT;
-    n = fread(stat_line, 1, sizeof stat_line - 1, in);
-    (void)fclose(in);
-    stat_line[n] = '\0';
-    state = strrchr(stat_line, ')'); /* the name before it may hold anything */
-    return state && (state[2] == 'Z' || state[2] == 'X');
-}
-
 /* Temporary names end in .tmp.HOST.PID.SERIAL; is the process that made this one gone? */
 static int writer_is_gone(const char *path, const char *mark)
 {
@@ -173,14 +155,14 @@ static int writer_is_gone(const char *path, const char *mark)
     const char *rest = mark + strlen(TEMP_MARK);
     size_t n;
     long pid;
-    host_name(host, sizeof host);
+    process_host(host, sizeof host);
     n = strlen(host);
     if (stat(path, &st) == 0 && time(NULL) - st.st_mtime > 24 * 3600)
         return 1;
     if (strncmp(rest, host, n) != 0 || rest[n] != '.')
         return 0;
     pid = strtol(rest + n + 1, NULL, 10);
-    return pid > 0 && has_ended(pid);
+    return pid > 0 && process_has_ended(pid);
 }
 
 int file_clean_temp(const char *dir)
@@ -193,10 +175,12 @@ int file_clean_temp(const char *dir)
     TRY(path_list_dir(&list, dir));
     for (size_t i = 0; i < list.n; i++) {
         const char *mark = strstr(list.name[i], TEMP_MARK);
-        if (!mark)
+        if (!mark && !lock_is_name(list.name[i]))
             continue;
         TRY(path_join(&path, dir, list.name[i]));
-        if (writer_is_gone(path, mark))
+        if (!mark)
+            lock_clean(path);
+        else if (writer_is_gone(path, mark))
             (void)unlink(path);
         MEM_FREE(path);
     }

@@ -19,7 +19,13 @@ struct atomic_file {
     char *temp; /* where to write, in the same folder, owned */
 };
 
-/* Choose a temporary name beside path; makes the folder. Nothing is created yet. */
+/*
+ * Choose a temporary name beside path, which no other process and no other call of this one gets; makes
+ * the folder. Nothing is created yet.
+ */
+int file_temp(struct atomic_file *f, const char *path);
+
+/* The same for a file that is to be committed: a step at which faults may be asked for. */
 int atomic_begin(struct atomic_file *f, const char *path);
 
 /* Make the temporary file durable and give it its final name. */
@@ -39,7 +45,8 @@ int file_read(const char *path, size_t max_bytes, char **out, size_t *n);
 
 /*
  * Remove temporary files that atomic_begin named in dir and whose writer is gone: it ran on this
- * host and its process no longer exists, or the file is older than a day. A missing dir is fine.
+ * host and its process no longer exists, or the file is older than a day; and locks of processes that
+ * have ended. A missing dir is fine.
  */
 int file_clean_temp(const char *dir);
 

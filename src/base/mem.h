@@ -12,7 +12,7 @@
 /* Allocate n elements of *p and store the address in p. ERR_MEMORY on overflow or exhaustion. */
 #define MEM_NEW(p, n) mem_get(&(p), (n), sizeof *(p))
 
-/* Free p (NULL is fine) and set it to NULL. */
+/* Free p (NULL is fine) and set it to NULL. p is evaluated twice. */
 #define MEM_FREE(p) (mem_release(p), (p) = NULL)
 
 /*

@@ -14,6 +14,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+struct results;
+
 /* What was typed after the verb, and what the verb may use. */
 struct args {
     struct comm *comm;
@@ -24,8 +26,10 @@ struct args {
     size_t n_set, set_cap;
     const char *train, *test, *dump, *info, *out, *class_name, *meta, *bank; /* borrowed, or NULL */
     const char *simulate, *grid, *variant;                                   /* borrowed, or NULL */
+    const char *compare, *check, *tolerance;                                 /* borrowed, or NULL */
     long repeat;
     bool json;
+    bool retry_failed;
     bool help;
     bool quiet, verbose;
 };
@@ -51,6 +55,9 @@ const char *args_operand(const struct args *args, size_t i);
 
 /* Print text to stdout (or nothing on ranks other than 0). ERR_IO when stdout cannot be written. */
 int cmd_print(const struct args *args, const char *text);
+
+/* Print results as tables of means, or as JSON. */
+int cmd_print_results(const struct args *args, const struct results *r);
 
 #define VERB(name, needs, operands, help) int cmd_##name(struct args *args);
 #include "cmd/cmd.def"

@@ -17,19 +17,19 @@ struct row {
     const char *status;            /* NULL: no folder asked for */
     char *why;                     /* of a broken manifest or missing files, or NULL */
     struct manifest *m;            /* holds the texts of the comparison */
-    struct comparison counts;      /* without a variant where there is no manifest */
+    struct tally counts;           /* without a variant where there is no manifest */
     const struct variant *variant; /* what is wanted */
 };
 
 static void row_free(struct row *r)
 {
-    comparison_free(&r->counts);
+    tally_free(&r->counts);
     manifest_free(&r->m);
     MEM_FREE(r->root);
     MEM_FREE(r->why);
 }
 
-static const char *status_of(const struct comparison *c)
+static const char *status_of(const struct tally *c)
 {
     return c->state == COUNTS_RIGHT   ? "right"
            : c->state == COUNTS_WRONG ? "counts differ"

@@ -63,7 +63,7 @@ out:
     return rc;
 }
 
-static int print_comparison(const struct args *a, const struct comparison *c)
+static int print_comparison(const struct args *a, const struct tally *c)
 {
     int rc = ERR_OK;
     struct str s = {0};
@@ -80,7 +80,7 @@ out:
 }
 
 /* One line for every class that is not as wanted. */
-static void tell_differences(const struct comparison *c, const char *root)
+static void tell_differences(const struct tally *c, const char *root)
 {
     for (size_t i = 0; i < c->n_lines; i++) {
         const struct count_line *line = &c->line[i];
@@ -115,7 +115,7 @@ static void tell_training(const struct manifest *m, const struct variant *v)
 }
 
 /* Nobody is told that a data set is wrong because of a number from memory. */
-static int judge(const struct comparison *c, const struct manifest *m, const char *path)
+static int judge(const struct tally *c, const struct manifest *m, const char *path)
 {
     int rc = ERR_OK;
     static const char *const words[] = {[COUNTS_RIGHT] = "right",
@@ -147,7 +147,7 @@ static int compare(const struct args *a, const struct manifest *m, const char *p
 {
     int rc = ERR_OK;
     struct catalog *catalog = NULL;
-    struct comparison c = {0};
+    struct tally c = {0};
     const struct dataset_info *set = NULL;
     const bool is_asked = !a->variant || strcmp(a->variant, "any") != 0;
     if (is_asked && !str_starts(a->operand[0], "layout:")) {
@@ -162,7 +162,7 @@ static int compare(const struct args *a, const struct manifest *m, const char *p
     TRY(print_comparison(a, &c));
     TRY(judge(&c, m, path));
 out:
-    comparison_free(&c);
+    tally_free(&c);
     catalog_free(&catalog);
     return rc;
 }

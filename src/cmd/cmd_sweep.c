@@ -50,14 +50,18 @@ out:
     return rc;
 }
 
-static int print_results(const struct args *a, const struct results *r)
+/* Before results.json, whose presence says that the run is done. */
+static int write_comparison(const struct config *c, const struct results *r)
 {
     int rc = ERR_OK;
-    char *text = NULL;
-    TRY(a->json ? results_json(&text, r) : results_text(&text, r, false));
-    TRY(cmd_print(a, text));
+    struct comparison *comparison = NULL;
+    if (!c->compare)
+        return ERR_OK;
+    TRY(comparison_new(&comparison, r, c, c->compare, c->compare_tolerance));
+    TRY(comparison_write(comparison, c->out));
+    log_root("sweep", "beside published numbers: %s/comparison.md", c->out);
 out:
-    MEM_FREE(text);
+    comparison_free(&comparison);
     return rc;
 }
 
@@ -68,9 +72,10 @@ static int finish(const struct args *a, const struct config *c, const struct swe
     if (comm_rank(a->comm) != 0)
         return ERR_OK;
     TRY(sweep_results(sweep, &results));
+    TRY(write_comparison(c, &results));
     (void)fault_stage("results");
     TRY(results_write(&results, c->out));
-    TRY(print_results(a, &results));
+    TRY(cmd_print_results(a, &results));
     log_root("sweep", "report: %s/results.md", c->out);
 out:
     (void)fault_stage(NULL);
@@ -118,7 +123,13 @@ int cmd_sweep(struct args *a)
     struct config *c = NULL;
     struct sweep *sweep = NULL;
     TRY(comm_agree(a->comm, read_job(a, &c)));
+    TRY_ALL(a->comm, c->compare && comm_rank(a->comm) == 0 ? published_check(c->compare) : ERR_OK);
     TRY(sweep_open(&sweep, a->comm, c, SWEEP_ALL));
+    if (a->retry_failed) {
+        TRY(sweep_retry_skipped(sweep));
+        sweep_close(&sweep);
+        TRY(sweep_open(&sweep, a->comm, c, SWEEP_ALL));
+    }
     TRY_ALL(a->comm, comm_rank(a->comm) == 0 ? write_provenance(a, c) : ERR_OK);
     TRY(sweep_run(sweep, c->out));
     TRY_ALL(a->comm, finish(a, c, sweep));
@@ -185,21 +196,5 @@ int cmd_status(struct args *a)
 out:
     MEM_FREE(text);
     MEM_FREE(path);
-    return rc;
-}
-
-int cmd_report(struct args *a)
-{
-    int rc = ERR_OK;
-    char *path = NULL;
-    struct results results = {0};
-    TRY(args_operands(a, 1, 1, "the folder of a sweep's results"));
-    TRY(path_join(&path, a->operand[0], "results.json"));
-    TRY(results_load(&results, path));
-    TRY(results_write(&results, a->out ? a->out : a->operand[0]));
-    TRY(print_results(a, &results));
-out:
-    MEM_FREE(path);
-    results_free(&results);
     return rc;
 }

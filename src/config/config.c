@@ -215,6 +215,8 @@ void config_free(struct config **config)
     MEM_FREE(c->anomalous_words);
     MEM_FREE(c->store);
     MEM_FREE(c->out);
+    MEM_FREE(c->compare);
+    MEM_FREE(c->part);
     MEM_FREE(c->seed);
     config_drop_texts(&c->variant, &c->n_variants);
     config_drop_datasets(c);

@@ -95,6 +95,8 @@ struct config {
 
     char *store;
     char *out;
+    char *compare; /* published numbers, "paper" or a folder, or NULL */
+    double compare_tolerance;
 
     char **variant;
     size_t n_variants;

@@ -142,6 +142,12 @@ const struct field config_fields[] = {
     {"run.part", KIND_TEXT, AT(part), NULL, 0, 0, NULL, 0,
      "I/N: of a sweep's pairs only numbers I, I + N, I + 2 N, ... from 0, results in out/part-I-of-N"},
 
+    {"report.compare", KIND_TEXT, AT(compare), NULL, 0, 0, NULL, 0,
+     "published numbers that a sweep's results are put beside, in comparison.md and comparison.json: "
+     "paper, or a folder with a slash"},
+    {"report.tolerance", KIND_REAL, AT(compare_tolerance), "0.5", 0, 100, NULL, 0,
+     "largest difference, in per cent, of a number that agrees with the published one"},
+
     {"datasets", KIND_DATASETS, AT(dataset), NULL, 0, 0, NULL, 0,
      "object: name -> {\"root\": folder, \"meta\": file, default root/meta.json, \"bank\": bank file, "
      "default: built}"},

@@ -72,11 +72,11 @@ static void add_counts(struct class_count *sum, const struct class_count *count)
 }
 
 /* Fill the lines for one variant. */
-static int compare(struct comparison *out, const struct manifest *m, const struct variant *v)
+static int compare(struct tally *out, const struct manifest *m, const struct variant *v)
 {
     int rc = ERR_OK;
     struct class_count *count = NULL;
-    *out = (struct comparison){.variant = v, .total = {"", {0}, v->total}};
+    *out = (struct tally){.variant = v, .total = {"", {0}, v->total}};
     TRY(manifest_count(&count, m));
     TRY(MEM_NEW(out->line, m->n_classes + v->n_classes));
     for (size_t i = 0; i < m->n_classes; i++) {
@@ -98,7 +98,7 @@ out:
 }
 
 /* How far a comparison is from right; one that compares nothing is farther than any. */
-static size_t distance(const struct comparison *c)
+static size_t distance(const struct tally *c)
 {
     size_t sum = line_apart(&c->total);
     for (size_t i = 0; i < c->n_lines; i++)
@@ -107,7 +107,7 @@ static size_t distance(const struct comparison *c)
 }
 
 /* A cut that comes with a meta.json of its own is meant only where it is right or was asked for. */
-static bool is_candidate(const struct comparison *c, const char *name)
+static bool is_candidate(const struct tally *c, const char *name)
 {
     return name || c->variant->is_indexed || c->state == COUNTS_RIGHT;
 }
@@ -124,32 +124,32 @@ out:
     return rc;
 }
 
-int manifest_compare(struct comparison *out, const struct manifest *m,
-                     const struct dataset_info *set, const char *name)
+int manifest_compare(struct tally *out, const struct manifest *m, const struct dataset_info *set,
+                     const char *name)
 {
     int rc = ERR_OK;
-    struct comparison next = {0};
-    *out = (struct comparison){0};
+    struct tally next = {0};
+    *out = (struct tally){0};
     for (size_t i = 0; i < set->n_variants; i++) {
         if (name && strcasecmp(name, set->variant[i].name) != 0)
             continue;
         TRY(compare(&next, m, &set->variant[i]));
         if (is_candidate(&next, name) && (!out->variant || distance(&next) < distance(out))) {
-            comparison_free(out);
+            tally_free(out);
             *out = next;
-            next = (struct comparison){0};
+            next = (struct tally){0};
         }
-        comparison_free(&next);
+        tally_free(&next);
     }
     if (!out->variant)
         TRY(unknown_variant(set, name));
 out:
-    comparison_free(&next);
+    tally_free(&next);
     return rc;
 }
 
-void comparison_free(struct comparison *c)
+void tally_free(struct tally *c)
 {
     MEM_FREE(c->line);
-    *c = (struct comparison){0};
+    *c = (struct tally){0};
 }

@@ -221,7 +221,7 @@ struct count_line {
 enum counts_state { COUNTS_RIGHT, COUNTS_WRONG, COUNTS_UNKNOWN };
 
 /* A manifest against a variant. Texts belong to both. */
-struct comparison {
+struct tally {
     const struct variant *variant;
     struct count_line *line; /* [n_lines], owned: classes of the manifest, then those it lacks */
     size_t n_lines;
@@ -233,11 +233,11 @@ struct comparison {
 /*
  * Compare the test split with a variant by its name. name == NULL: with the nearest of those that
  * `mrad index` makes, or with another that is right. A set of one class is compared whatever the class
- * is called. Release with comparison_free. ERR_USAGE: no such variant.
+ * is called. Release with tally_free. ERR_USAGE: no such variant.
  */
-int manifest_compare(struct comparison *out, const struct manifest *m,
-                     const struct dataset_info *set, const char *name);
-void comparison_free(struct comparison *c);
+int manifest_compare(struct tally *out, const struct manifest *m, const struct dataset_info *set,
+                     const char *name);
+void tally_free(struct tally *c);
 
 /* Is this line's number of each kind the wanted one, as far as it is known? */
 bool count_line_is_right(const struct count_line *line);

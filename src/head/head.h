@@ -155,6 +155,9 @@ bool head_exists(const struct head_place *place);
  */
 int head_tidy(const struct head_place *place);
 
+/* Remove head and checkpoint, to train anew. Local, by one rank. */
+int head_forget(const struct head_place *place);
+
 /*
  * Train and write head.h5; goes on from the last checkpoint when there is one. Collective. bank is the
  * whole bank. NaN or Inf stops with the step, the items of the batch and the tensor. ERR_STOPPED when

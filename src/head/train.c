@@ -11,6 +11,7 @@
 #include "head/head_int.h"
 #include "par/cores.h"
 
+#include <errno.h>
 #include <math.h>
 #include <string.h>
 #include <unistd.h>
@@ -438,6 +439,19 @@ static int drop_checkpoint(const struct head_place *place)
     char *path = NULL;
     TRY(checkpoint_path(&path, place));
     (void)unlink(path);
+out:
+    MEM_FREE(path);
+    return rc;
+}
+
+int head_forget(const struct head_place *place)
+{
+    int rc = ERR_OK;
+    char *path = NULL;
+    TRY(head_path(&path, place));
+    if (unlink(path) && errno != ENOENT)
+        FAIL(ERR_IO, "cannot remove %s: %s", path, strerror(errno));
+    TRY(drop_checkpoint(place));
 out:
     MEM_FREE(path);
     return rc;

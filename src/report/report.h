@@ -2,7 +2,8 @@
  * report.h - result rows and what people read of them.
  *
  * In:  one struct row per (variant, train, test, class, ablation, seed).
- * Out: results.json and rows.jsonl (fractions), results.csv and results.md (per cent).
+ * Out: results.json and rows.jsonl (fractions), results.csv and results.md (per cent); beside published
+ *      numbers comparison.json and comparison.md (per cent).
  * A metric that is undefined is null in its row and named under "skipped" with the reason; a mean is
  * taken over the classes that have the metric, and is null when none has.
  */
@@ -15,6 +16,7 @@
 #include <stddef.h>
 
 struct cJSON;
+struct config;
 
 struct row {
     char *variant, *train, *test, *class_name; /* owned; class_name NULL in a mean row */
@@ -108,5 +110,36 @@ int results_csv(char **out, const struct results *r);
 
 /* Write results.json, rows.jsonl, results.csv and results.md into a folder, each atomically. */
 int results_write(const struct results *r, const char *dir);
+
+/* ---- published numbers ---- */
+
+/* Our rows beside published ones, with a verdict or a reason for each number. */
+struct comparison;
+
+/* Can the numbers of a source be read? ERR_CONFIG when there is no such folder. Local. */
+int published_check(const char *source);
+
+/*
+ * Compare means and classes with the numbers of a source: "paper" for results/paper, or a folder (with a
+ * slash). Two numbers are compared where training set, variant of the data set (by its numbers of images), settings and
+ * the definition of PRO are those published; all others have a reason. tolerance: per cent, of the
+ * numbers as printed. config: that of the run. Both are borrowed until comparison_free. Local.
+ */
+int comparison_new(struct comparison **out, const struct results *r, const struct config *config,
+                   const char *source, double tolerance);
+void comparison_free(struct comparison **comparison);
+
+/* The tables and reasons in short; only_differing: of the numbers only those beyond the tolerance. */
+int comparison_text(char **out, const struct comparison *c, bool only_differing, bool with_colour);
+
+/* The texts of comparison.md and comparison.json; free with MEM_FREE. */
+int comparison_markdown(char **out, const struct comparison *c);
+int comparison_json(char **out, const struct comparison *c);
+
+/* Write comparison.md and comparison.json into a folder, each atomically. */
+int comparison_write(const struct comparison *c, const char *dir);
+
+/* ERR_CHECK when a number differs by more than the tolerance, or when none was compared. */
+int comparison_check(const struct comparison *c);
 
 #endif /* REPORT_REPORT_H */

@@ -9,63 +9,64 @@
 
 /* Columns of text; those that have nothing to tell are left out. */
 enum column { VARIANT, TRAIN, TEST, CLASS, ABLATION, SEED, N_NAMES };
-enum { N_COLUMNS = N_NAMES + METRIC_COUNT, CELL = 24 };
 
-struct line {
-    const char *name[N_NAMES];      /* borrowed, of any length; NULL in SEED */
-    char seed[CELL];                /* a number or a title */
-    char value[METRIC_COUNT][CELL]; /* a number or a title */
-};
-
-/* Lines of text; column widths are found at the end. */
-struct grid {
-    struct line *line; /* [n] */
-    size_t n;
-    size_t cap;
+/* The cells so far, and which columns of text are shown. */
+struct table {
+    struct report_grid grid;
     bool shows[N_NAMES];
 };
 
-static int add_line(struct grid *g, const char *const name[N_NAMES])
+/* One line: texts of the columns that are shown, then the metrics. */
+static int add_line(struct table *t, const char *const name[N_NAMES],
+                    char value[METRIC_COUNT][REPORT_CELL])
 {
     int rc = ERR_OK;
-    TRY(MEM_GROW(g->line, &g->cap, g->n + 1));
-    memcpy((void *)g->line[g->n++].name, (const void *)name, N_NAMES * sizeof *name);
-out:
-    return rc;
-}
-
-static int add_head(struct grid *g)
-{
-    static const char *const name[N_NAMES] = {"variant", "train", "test", "class", "ablation"};
-    int rc = ERR_OK;
-    TRY(add_line(g, name));
-    (void)snprintf(g->line[0].seed, CELL, "seed");
+    for (int i = 0; i < N_NAMES; i++)
+        if (t->shows[i])
+            TRY(report_grid_add(&t->grid, name[i]));
     for (int m = 0; m < METRIC_COUNT; m++)
-        (void)snprintf(g->line[0].value[m], CELL, "%s", metric_info((enum metric)m)->title);
+        TRY(report_grid_add(&t->grid, value[m]));
 out:
     return rc;
 }
 
-static void put_value(char out[CELL], bool defined, double value)
+static int add_head(struct table *t)
+{
+    static const char *const name[N_NAMES] = {"variant", "train",    "test",
+                                              "class",   "ablation", "seed"};
+    char value[METRIC_COUNT][REPORT_CELL];
+    for (int i = 0; i < N_NAMES; i++) {
+        t->grid.n_columns += t->shows[i];
+        t->grid.n_left += t->shows[i] && i < SEED;
+    }
+    t->grid.n_columns += METRIC_COUNT;
+    for (int m = 0; m < METRIC_COUNT; m++)
+        (void)snprintf(value[m], REPORT_CELL, "%s", metric_info((enum metric)m)->title);
+    return add_line(t, name, value);
+}
+
+void report_percent(char out[REPORT_CELL], bool defined, double fraction)
 {
     if (defined)
-        (void)snprintf(out, CELL, "%.1f", 100 * value);
+        (void)snprintf(out, REPORT_CELL, "%.1f", 100 * fraction);
     else
-        (void)snprintf(out, CELL, "-");
+        (void)snprintf(out, REPORT_CELL, "-");
 }
 
-static int add_row(struct grid *g, const struct row *row)
+static int add_row(struct table *t, const struct row *row)
 {
-    int rc = ERR_OK;
-    const char *const name[N_NAMES] = {row->variant, row->train, row->test,
+    char seed[REPORT_CELL];
+    char value[METRIC_COUNT][REPORT_CELL];
+    const char *const name[N_NAMES] = {row->variant,
+                                       row->train,
+                                       row->test,
                                        row->class_name ? row->class_name : "",
-                                       row->ablation ? row->ablation : ""};
-    TRY(add_line(g, name));
-    (void)snprintf(g->line[g->n - 1].seed, CELL, "%zu", row->seed);
+                                       row->ablation ? row->ablation : "",
+                                       seed};
+    (void)snprintf(seed, sizeof seed, "%zu", row->seed);
     for (int m = 0; m < METRIC_COUNT; m++)
-        put_value(g->line[g->n - 1].value[m], row->defined[m], row->value[m]);
-out:
-    return rc;
+        report_percent(value[m], row->defined[m], row->value[m]);
+    return add_line(t, name, value);
 }
 
 /* Sums over all means of a variant and ablation, for each metric over those that have it. */
@@ -110,20 +111,18 @@ out:
     return rc;
 }
 
-static int add_overall(struct grid *g, const struct overall *o)
+static int add_overall(struct table *t, const struct overall *o)
 {
-    int rc = ERR_OK;
-    const char *const name[N_NAMES] = {o->variant, "mean", "", "", o->ablation};
-    TRY(add_line(g, name));
+    char value[METRIC_COUNT][REPORT_CELL];
+    const char *const name[N_NAMES] = {o->variant, "mean", "", "", o->ablation, ""};
     for (int m = 0; m < METRIC_COUNT; m++)
-        put_value(g->line[g->n - 1].value[m], o->count[m] > 0,
-                  o->count[m] ? o->sum[m] / (double)o->count[m] : 0);
-out:
-    return rc;
+        report_percent(value[m], o->count[m] > 0,
+                       o->count[m] ? o->sum[m] / (double)o->count[m] : 0);
+    return add_line(t, name, value);
 }
 
 /* An ablation that some pairs lack has a mean over fewer, which compares with none. */
-static int add_overalls(struct grid *g, const struct results *r)
+static int add_overalls(struct table *t, const struct results *r)
 {
     int rc = ERR_OK;
     struct overalls all = {0};
@@ -132,105 +131,14 @@ static int add_overalls(struct grid *g, const struct results *r)
     for (size_t i = 0; i < all.n; i++) {
         const struct overall *own = find_overall(&all, all.item[i].variant, "");
         if (own && own->n == all.item[i].n)
-            TRY(add_overall(g, &all.item[i]));
+            TRY(add_overall(t, &all.item[i]));
     }
 out:
     MEM_FREE(all.item);
     return rc;
 }
 
-/* ---- printing ---- */
-
-static const char *cell_text(const struct line *line, size_t column)
-{
-    if (column == SEED)
-        return line->seed;
-    return column < N_NAMES ? line->name[column] : line->value[column - N_NAMES];
-}
-
-static bool is_shown(const struct grid *g, size_t column)
-{
-    return column >= N_NAMES || g->shows[column];
-}
-
-/* Width on the screen: bytes that do not continue a UTF-8 character, and a backslash before a bar. */
-static size_t width_of(const char *text)
-{
-    size_t n = 0;
-    for (; *text; text++) {
-        n += ((unsigned char)*text & 0xc0) != 0x80;
-        n += *text == '|';
-    }
-    return n;
-}
-
-/* A bar inside a cell would end it. */
-static int print_escaped(struct str *s, const char *text)
-{
-    int rc = ERR_OK;
-    for (const char *bar; (bar = strchr(text, '|')); text = bar + 1) {
-        TRY(str_add_bytes(s, text, (size_t)(bar - text)));
-        TRY(str_add(s, "\\|"));
-    }
-    TRY(str_add(s, text));
-out:
-    return rc;
-}
-
-static int print_line(struct str *s, const struct grid *g, size_t line, const size_t *width)
-{
-    int rc = ERR_OK;
-    for (size_t c = 0; c < N_COLUMNS; c++) {
-        const char *text = cell_text(&g->line[line], c);
-        int gap = (int)(width[c] - width_of(text));
-        if (!is_shown(g, c))
-            continue;
-        TRY(str_addf(s, "| %*s", c < SEED ? 0 : gap, ""));
-        TRY(print_escaped(s, text));
-        TRY(str_addf(s, "%*s ", c < SEED ? gap : 0, ""));
-    }
-    TRY(str_add(s, "|\n"));
-out:
-    return rc;
-}
-
-static int print_rule(struct str *s, const struct grid *g, const size_t *width)
-{
-    int rc = ERR_OK;
-    for (size_t c = 0; c < N_COLUMNS; c++) {
-        if (!is_shown(g, c))
-            continue;
-        TRY(str_add(s, "|"));
-        for (size_t i = 0; i < width[c] + 1; i++)
-            TRY(str_add(s, "-"));
-        TRY(str_add(s, c < SEED ? "-" : ":"));
-    }
-    TRY(str_add(s, "|\n"));
-out:
-    return rc;
-}
-
-static int print_grid(char **out, const struct grid *g)
-{
-    int rc = ERR_OK;
-    struct str s = {0};
-    size_t width[N_COLUMNS] = {0};
-    for (size_t line = 0; line < g->n; line++)
-        for (size_t c = 0; c < N_COLUMNS; c++) {
-            size_t w = width_of(cell_text(&g->line[line], c));
-            width[c] = w > width[c] ? w : width[c];
-        }
-    for (size_t line = 0; line < g->n; line++) {
-        TRY(print_line(&s, g, line, width));
-        if (line == 0)
-            TRY(print_rule(&s, g, width));
-    }
-    *out = s.text;
-    s.text = NULL;
-out:
-    str_free(&s);
-    return rc;
-}
+/* ---- tables ---- */
 
 static bool has_ablation(const struct results *r)
 {
@@ -243,55 +151,56 @@ static bool has_ablation(const struct results *r)
 int results_table(char **out, const struct results *r, bool with_classes)
 {
     int rc = ERR_OK;
-    struct grid g = {.shows = {[VARIANT] = true,
-                               [TRAIN] = true,
-                               [TEST] = true,
-                               [CLASS] = with_classes,
-                               [ABLATION] = has_ablation(r),
-                               [SEED] = r->n_spreads > 0}};
+    struct table t = {.shows = {[VARIANT] = true,
+                                [TRAIN] = true,
+                                [TEST] = true,
+                                [CLASS] = with_classes,
+                                [ABLATION] = has_ablation(r),
+                                [SEED] = r->n_spreads > 0}};
     const struct row *row = with_classes ? r->row : r->mean;
     size_t n = with_classes ? r->n_rows : r->n_means;
-    TRY(add_head(&g));
+    TRY(add_head(&t));
     for (size_t i = 0; i < n; i++)
-        TRY(add_row(&g, &row[i]));
+        TRY(add_row(&t, &row[i]));
     if (!with_classes && n > 1)
-        TRY(add_overalls(&g, r));
-    TRY(print_grid(out, &g));
+        TRY(add_overalls(&t, r));
+    TRY(report_grid_text(out, &t.grid));
 out:
-    MEM_FREE(g.line);
+    report_grid_free(&t.grid);
     return rc;
 }
 
-static int add_spread(struct grid *g, const struct spread *spread)
+static int add_spread(struct table *t, const struct spread *spread)
 {
-    int rc = ERR_OK;
-    const char *const name[N_NAMES] = {spread->variant, spread->train, spread->test, "",
-                                       spread->ablation ? spread->ablation : ""};
-    TRY(add_line(g, name));
-    for (int m = 0; m < METRIC_COUNT; m++) {
-        char *value = g->line[g->n - 1].value[m];
+    char value[METRIC_COUNT][REPORT_CELL];
+    const char *const name[N_NAMES] = {spread->variant,
+                                       spread->train,
+                                       spread->test,
+                                       "",
+                                       spread->ablation ? spread->ablation : "",
+                                       ""};
+    for (int m = 0; m < METRIC_COUNT; m++)
         if (spread->has_sd[m])
-            (void)snprintf(value, CELL, "%.1f ± %.1f", 100 * spread->mean[m], 100 * spread->sd[m]);
+            (void)snprintf(value[m], REPORT_CELL, "%.1f ± %.1f", 100 * spread->mean[m],
+                           100 * spread->sd[m]);
         else
-            put_value(value, spread->has_mean[m], spread->mean[m]);
-    }
-out:
-    return rc;
+            report_percent(value[m], spread->has_mean[m], spread->mean[m]);
+    return add_line(t, name, value);
 }
 
 int results_spread_table(char **out, const struct results *r)
 {
     int rc = ERR_OK;
-    struct grid g = {
+    struct table t = {
         .shows = {[VARIANT] = true, [TRAIN] = true, [TEST] = true, [ABLATION] = has_ablation(r)}};
     if (!r->n_spreads)
         return str_dup(out, "");
-    TRY(add_head(&g));
+    TRY(add_head(&t));
     for (size_t i = 0; i < r->n_spreads; i++)
-        TRY(add_spread(&g, &r->spread[i]));
-    TRY(print_grid(out, &g));
+        TRY(add_spread(&t, &r->spread[i]));
+    TRY(report_grid_text(out, &t.grid));
 out:
-    MEM_FREE(g.line);
+    report_grid_free(&t.grid);
     return rc;
 }
 

@@ -23,6 +23,7 @@ struct coordinator {
     struct order own;
     bool has_own;
     int n_left; /* other ranks that are not gone */
+    bool is_ending;
     int rc;
     uint64_t peak_bytes;
     struct progress progress;
@@ -80,33 +81,61 @@ out:
     return rc;
 }
 
-/* Book an item; tells when it was the last of its stage. */
-static void take_item(struct coordinator *c, size_t worker, uint32_t item, bool is_ok)
+static void tell_attempt(const struct coordinator *c, size_t worker, const struct ended *e,
+                         unsigned number, bool is_done, const char *why)
 {
     const struct queue *q = c->queue;
-    const struct sched_item *what = &q->graph->item[item];
+    bool is_late = e->how != SCHED_FAILED && !is_done && q->graph->item[e->item].most <= 1;
+    if (q->on_attempt && e->is_told && e->how != SCHED_BUSY)
+        q->on_attempt(q->context, &(struct attempt){.item = e->item,
+                                                    .rank = (int)worker,
+                                                    .number = number,
+                                                    .begin = e->begin,
+                                                    .end = e->end,
+                                                    .how = e->how,
+                                                    .is_late = is_late,
+                                                    .bytes = e->bytes,
+                                                    .why = e->how == SCHED_FAILED ? why : ""});
+}
+
+/* Book an item; tells when it was the last of its stage. */
+static void take_item(struct coordinator *c, size_t worker, const struct ended *e, const char *why)
+{
+    const struct queue *q = c->queue;
+    const struct sched_item *what = &q->graph->item[e->item];
     struct sched_count count;
-    if (!sched_done(c->sched, worker, item, is_ok, clock_now())) {
-        if (is_ok && what->most <= 1 && q->on_late)
-            q->on_late(q->context, item);
+    unsigned number = sched_failures(c->sched, e->item) + 1;
+    bool is_done = sched_done(c->sched, worker, e->item, (enum sched_end)e->how, clock_now());
+    tell_attempt(c, worker, e, number, is_done, why);
+    if (!is_done)
         return;
-    }
     count = sched_count(c->sched, what->stage);
     if (count.done == count.total && q->on_progress)
         q->on_progress(q->context, c->sched, what->stage, c->peak_bytes);
 }
 
+/* Once a second, also while nobody reports. */
+static void tell_progress(struct coordinator *c)
+{
+    double now = clock_now();
+    c->progress.share = sched_share(c->sched);
+    progress_step(&c->progress, sched_count(c->sched, SIZE_MAX).done);
+    if (!c->queue->on_progress || now - c->last_report < 1.0)
+        return;
+    c->last_report = now;
+    c->queue->on_progress(c->queue->context, c->sched, SIZE_MAX, c->peak_bytes);
+}
+
 static int take_report(struct coordinator *c, size_t worker, const struct report *r)
 {
     int rc = ERR_OK;
-    double now = clock_now();
     if (r->then == IS_GONE) {
         c->n_left--;
         return ERR_OK;
     }
     c->peak_bytes = r->peak_bytes > c->peak_bytes ? r->peak_bytes : c->peak_bytes;
     for (uint32_t i = 0; i < r->n; i++)
-        take_item(c, worker, r->item[i], r->is_ok[i]);
+        take_item(c, worker, &r->ended[i], r->why);
     if (r->then != WANTS_MORE)
         sched_close(c->sched);
     if (r->then != HEARD_OF_A_STOP)
@@ -118,12 +147,7 @@ static int take_report(struct coordinator *c, size_t worker, const struct report
         TRY(send_leave(c, worker));
     }
     TRY(send_grants(c));
-    c->progress.share = sched_share(c->sched);
-    progress_step(&c->progress, sched_count(c->sched, SIZE_MAX).done);
-    if (c->queue->on_progress && now - c->last_report > 1.0) {
-        c->last_report = now;
-        c->queue->on_progress(c->queue->context, c->sched, SIZE_MAX, c->peak_bytes);
-    }
+    tell_progress(c);
 out:
     return rc;
 }
@@ -131,35 +155,39 @@ out:
 /* Take a message that arrived, if any, and what time brings. False: everyone has left. */
 static bool step(struct coordinator *c, const struct message *message, bool found, int *rc)
 {
-    struct report report;
+    struct report report; /* only as much of it is set as came */
     bool goes_on;
     (void)pthread_mutex_lock(&c->lock);
     if (found) {
-        memcpy(&report, message->bytes, sizeof report);
+        memcpy(&report, message->bytes, message->n);
         *rc = take_report(c, (size_t)message->source, &report);
     } else if (clock_now() >= sched_wake(c->sched)) {
         *rc = send_grants(c);
     }
-    goes_on = c->n_left > 0;
+    if (!c->is_ending)
+        tell_progress(c);
+    goes_on = c->n_left > 0 || !c->is_ending;
     (void)pthread_mutex_unlock(&c->lock);
     return goes_on && *rc == ERR_OK;
 }
 
-/* The thread: answers other ranks until each has been told to leave. */
+/* The thread: answers other ranks until each is gone, and rank 0 has ended. */
 static void *coordinate(void *argument)
 {
     int rc = ERR_OK;
     struct coordinator *c = argument;
     struct message *message = NULL;
+    bool is_alone = comm_size(c->comm) == 1;
     unsigned turn = 0;
     bool found = false;
     TRY(MEM_NEW(message, 1));
     while (step(c, message, found, &rc)) {
-        TRY(comm_poll(c->comm, TAG_REPORT, message, &found));
+        if (!is_alone)
+            TRY(comm_poll(c->comm, TAG_REPORT, message, &found));
         if (found)
             turn = 0;
         else
-            queue_rest(&turn, 0.2e-3);
+            queue_rest(&turn, is_alone ? 5e-3 : 0.2e-3);
     }
 out:
     MEM_FREE(message);
@@ -188,8 +216,7 @@ void coordinator_wait(struct coordinator *c, struct order *out)
     bool has_told = false;
     struct timespec end;
     (void)pthread_mutex_lock(&c->lock);
-    while (!c->has_own) {
-        BUG_ON(!c->has_thread); /* alone, there is always something to do or nothing left */
+    while (!c->has_own && c->rc == ERR_OK) {
         (void)clock_gettime(CLOCK_REALTIME, &end);
         end.tv_nsec += 50 * 1000 * 1000;
         end.tv_sec += end.tv_nsec / 1000000000;
@@ -215,16 +242,17 @@ int coordinator_begin(struct coordinator **out, struct comm *comm, const struct 
     struct sched_options options = queue->options;
     struct coordinator *c = NULL;
     TRY(MEM_NEW(c, 1));
-    *c = (struct coordinator){.comm = comm, .queue = queue, .n_left = comm_size(comm) - 1};
+    *c = (struct coordinator){
+        .comm = comm, .queue = queue, .n_left = comm_size(comm) - 1, .peak_bytes = mem_peak_rss()};
     options.n_workers = (size_t)comm_size(comm);
     TRY(sched_new(&c->sched, queue->graph, &options));
     if (pthread_mutex_init(&c->lock, NULL) || pthread_cond_init(&c->arrived, NULL))
         FAIL(ERR_MEMORY, "cannot make the coordinator's lock");
     c->has_lock = true;
     progress_begin(&c->progress, "sweep", "pieces", 0, queue->graph->n_items);
-    if (c->n_left > 0 && pthread_create(&c->thread, NULL, coordinate, c))
+    if (pthread_create(&c->thread, NULL, coordinate, c))
         FAIL(ERR_MEMORY, "cannot start the coordinator's thread");
-    c->has_thread = c->n_left > 0;
+    c->has_thread = true;
 out:
     if (rc)
         coordinator_end(&c);
@@ -237,8 +265,12 @@ void coordinator_end(struct coordinator **coordinator)
     struct coordinator *c = *coordinator;
     if (!c)
         return;
-    if (c->has_thread)
+    if (c->has_thread) {
+        (void)pthread_mutex_lock(&c->lock);
+        c->is_ending = true;
+        (void)pthread_mutex_unlock(&c->lock);
         (void)pthread_join(c->thread, NULL);
+    }
     if (c->has_lock) {
         progress_end(&c->progress, sched_count(c->sched, SIZE_MAX).done);
         (void)pthread_cond_destroy(&c->arrived);

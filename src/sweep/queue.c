@@ -8,6 +8,7 @@
 #include "par/cores.h"
 #include "sweep/queue_int.h"
 
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,6 +41,18 @@ void queue_pause(const char *stage)
 
 /* ---- asking ---- */
 
+static bool ends_in_failure(const struct report *r)
+{
+    return r->n > 0 && r->ended[r->n - 1].how == SCHED_FAILED;
+}
+
+static int send_report(struct rank *k, const struct report *r)
+{
+    size_t n =
+        ends_in_failure(r) ? sizeof *r : offsetof(struct report, ended) + r->n * sizeof *r->ended;
+    return comm_send(k->comm, 0, TAG_REPORT, r, n);
+}
+
 static int await_order(struct rank *k)
 {
     int rc = ERR_OK;
@@ -54,7 +67,7 @@ static int await_order(struct rank *k)
         queue_rest(&turn, 1e-3);
         if (!has_told && stop_requested()) {
             has_told = true;
-            TRY(comm_send(k->comm, 0, TAG_REPORT, &stop, sizeof stop));
+            TRY(send_report(k, &stop));
         }
     }
     memcpy(&k->order, k->message->bytes, k->message->n);
@@ -71,10 +84,11 @@ static int ask(struct rank *k)
         coordinator_report(k->coordinator, &k->report);
         coordinator_wait(k->coordinator, &k->order);
     } else {
-        TRY(comm_send(k->comm, 0, TAG_REPORT, &k->report, sizeof k->report));
+        TRY(send_report(k, &k->report));
         TRY(await_order(k));
     }
-    k->report = (struct report){.then = WANTS_MORE};
+    k->report.then = WANTS_MORE;
+    k->report.n = 0;
 out:
     return rc;
 }
@@ -95,34 +109,50 @@ static int make_stop_error(const struct rank *k)
                    k->queue->stage[k->stage]);
 }
 
-/* After a failure nothing more of the same order is done, if that ends the run. */
+/* Does the first failure end the run? */
 static bool gives_up(const struct queue *q)
 {
     return !q->options.goes_on && q->options.max_attempts == 1;
+}
+
+/* How an attempt went, for the report. */
+static void note(struct rank *k, const struct task *task, int rc, double begin)
+{
+    struct ended *e = &k->report.ended[k->report.n++];
+    *e = (struct ended){.item = (uint32_t)task->item,
+                        .how = (uint8_t)(rc ? SCHED_FAILED : task->end),
+                        .is_told = comm_rank(task->gang) == 0 || (rc && rc != ERR_PEER),
+                        .begin = begin,
+                        .end = clock_unix(),
+                        .bytes = task->bytes};
+    if (rc)
+        (void)snprintf(k->report.why, sizeof k->report.why, "%s", err_message());
 }
 
 /* Do one item and note how it went. An item that a stop kept from being done is not reported. */
 static int run_item(struct rank *k, uint32_t item, struct comm *gang)
 {
     const struct queue *q = k->queue;
+    struct task task = {
+        .item = item, .gang = gang, .is_again = k->order.is_again, .end = SCHED_MADE};
+    double begin = clock_unix();
     int rc;
     k->stage = q->graph->item[item].stage;
     if (stop_requested() && comm_size(gang) == 1)
         rc = make_stop_error(k);
     else /* the others of a gang agree to stop with this one */
-        rc = q->work(q->context, item, gang, k->order.is_again);
+        rc = q->work(q->context, &task);
     if (rc)
         keep_failure(k, rc);
     if (rc == ERR_STOPPED) {
         k->report.then = LEAVES;
         return rc;
     }
-    if (rc == ERR_OK)
+    if (rc == ERR_OK && task.end == SCHED_MADE)
         queue_pause(q->stage[k->stage]);
-    else if (!gives_up(q) && rc != ERR_PEER)
+    else if (rc && !gives_up(q) && rc != ERR_PEER)
         log_warn(q->stage[k->stage], "%s", err_message());
-    k->report.item[k->report.n] = item;
-    k->report.is_ok[k->report.n++] = rc == ERR_OK;
+    note(k, &task, rc, begin);
     return rc;
 }
 
@@ -142,11 +172,10 @@ static int run_order(struct rank *k)
 {
     if (k->order.kind == SCHED_GANG)
         return run_gang(k);
-    for (uint32_t i = 0; i < k->order.n_items; i++) {
-        int rc = run_item(k, k->order.item[i], k->solo);
-        if (rc == ERR_STOPPED || (rc && gives_up(k->queue)))
+    /* what is left after a failure or a stop is given to others, or again */
+    for (uint32_t i = 0; i < k->order.n_items; i++)
+        if (run_item(k, k->order.item[i], k->solo))
             break;
-    }
     return ERR_OK;
 }
 
@@ -185,7 +214,7 @@ static int work(struct comm *comm, const struct queue *queue, struct coordinator
     }
     k->report.then = IS_GONE;
     if (!coordinator)
-        TRY(comm_send(comm, 0, TAG_REPORT, &k->report, sizeof k->report));
+        TRY(send_report(k, &k->report));
     rc = conclude(k);
 out:
     if (k) {

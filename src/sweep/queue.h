@@ -13,22 +13,44 @@
 
 #include <stddef.h>
 
+/* One attempt at an item, on a rank. */
+struct task {
+    size_t item;
+    struct comm *gang; /* ranks that do it together: more than one only where the graph allows it */
+    bool is_again;     /* another rank had it before, and may have made it */
+    /* what the work tells when it went well: */
+    enum sched_end end; /* SCHED_MADE unless it says otherwise; the same on all ranks of the gang */
+    uint64_t bytes;     /* that were made */
+};
+
+/* How an attempt ended, as rank 0 hears of it. */
+struct attempt {
+    size_t item;
+    int rank;
+    unsigned number;   /* from 1; those before it failed */
+    double begin, end; /* seconds since 1970 */
+    enum sched_end how;
+    bool is_late; /* another rank had made it before */
+    uint64_t bytes;
+    const char *why; /* of a failure; valid during the call */
+};
+
 struct queue {
     const struct sched_graph *graph; /* the same on every rank */
     const char *const *stage;        /* [n_stages] names, for messages */
     struct sched_options options;    /* without n_workers */
-    /*
-     * Do an item, with the ranks of `gang`: more than one only where the graph allows it. is_again:
-     * another rank had it before, and may have made it. ERR_STOPPED: left undone because of a stop.
-     */
-    int (*work)(void *context, size_t item, struct comm *gang, bool is_again);
+    /* Do an item. ERR_STOPPED: left undone because of a stop. */
+    int (*work)(void *context, struct task *task);
     /*
      * Called on rank 0 when a stage has ended (its number), and once a second (SIZE_MAX). peak_bytes:
      * the most memory that a rank has had. Optional.
      */
     void (*on_progress)(void *context, const struct sched *sched, size_t ended, size_t peak_bytes);
-    /* Called on rank 0 when a rank made an item that another had made before. Optional. */
-    void (*on_late)(void *context, size_t item);
+    /*
+     * Called on rank 0 for every attempt but those at items which another run makes; of a gang once,
+     * and for each member that failed by itself. Optional.
+     */
+    void (*on_attempt)(void *context, const struct attempt *attempt);
     void *context;
 };
 

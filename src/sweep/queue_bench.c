@@ -17,22 +17,19 @@ static const double unit_s = 20e-3;
 static const char *const stage[] = {"bench"};
 
 /* Rank 0, which needs no messages for itself, leaves the work to the others if there are any. */
-static int do_nothing(void *context, size_t item, struct comm *gang, bool is_again)
+static int do_nothing(void *context, struct task *task)
 {
     const struct comm *comm = context;
-    (void)item;
-    (void)gang;
-    (void)is_again;
+    (void)task;
     if (comm_size(comm) > 1 && comm_rank(comm) == 0)
         clock_sleep(10e-3);
     return ERR_OK;
 }
 
-static int sleep_its_cost(void *context, size_t item, struct comm *gang, bool is_again)
+static int sleep_its_cost(void *context, struct task *task)
 {
     const struct sched_graph *graph = context;
-    (void)is_again;
-    clock_sleep(sched_shared_cost(&graph->item[item], (size_t)comm_size(gang)));
+    clock_sleep(sched_shared_cost(&graph->item[task->item], (size_t)comm_size(task->gang)));
     return ERR_OK;
 }
 

@@ -15,8 +15,15 @@ struct report {
     enum { WANTS_MORE, LEAVES, HEARD_OF_A_STOP, IS_GONE } then;
     uint32_t n;
     uint64_t peak_bytes;
-    uint32_t item[SCHED_BATCH]; /* [n] */
-    uint8_t is_ok[SCHED_BATCH]; /* [n] */
+    struct ended {
+        uint32_t item;
+        uint8_t how; /* enum sched_end */
+        uint8_t
+            is_told; /* this rank's account of it counts: it works alone, leads, or failed by itself */
+        double begin, end; /* seconds since 1970 */
+        uint64_t bytes;
+    } ended[SCHED_BATCH]; /* [n] only as many as there are go on the way */
+    char why[512];        /* the last one failed: its message; goes on the way only then */
 };
 
 /* To a worker. */
@@ -33,7 +40,7 @@ struct order {
 /* Rank 0's account. */
 struct coordinator;
 
-/* Begin on rank 0: makes the schedule, and a thread that answers other ranks if there are any. */
+/* Begin on rank 0: makes the schedule, and a thread that answers other ranks and tells the progress. */
 int coordinator_begin(struct coordinator **out, struct comm *comm, const struct queue *queue);
 
 /* Wait until all other ranks have left, and release. */

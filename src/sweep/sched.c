@@ -193,6 +193,29 @@ void item_returned(struct sched *s, uint32_t item)
     ready_push(s, item);
 }
 
+void item_put_off(struct sched *s, uint32_t item, double now)
+{
+    if (s->put_off == SCHED_NONE)
+        s->put_off_wake = now + s->options.put_off_s;
+    s->state[item] = PUT_OFF;
+    s->needs[item] = s->put_off;
+    s->put_off = item;
+    s->n_put_off++;
+}
+
+/* What was put off is ready again. */
+static void take_up(struct sched *s)
+{
+    while (s->put_off != SCHED_NONE) {
+        uint32_t item = s->put_off;
+        s->put_off = s->needs[item];
+        s->needs[item] = 0;
+        item_returned(s, item);
+    }
+    s->n_put_off = 0;
+    s->put_off_wake = INFINITY;
+}
+
 void item_failed(struct sched *s, uint32_t item)
 {
     if (++s->attempts[item] < s->options.max_attempts) {
@@ -237,44 +260,58 @@ static bool let_go(struct sched *s, struct worker *w, uint32_t item)
     return s->state[item] == RUNNING && (s->copies[item] & ~GIVEN) == 0;
 }
 
+/* What an item's end is when two of its members ended so: a failure counts most, then what is busy. */
+static enum sched_end worse_end(enum sched_end a, enum sched_end b)
+{
+    static const int weight[] = {
+        [SCHED_FAILED] = 3, [SCHED_BUSY] = 2, [SCHED_FOUND] = 1, [SCHED_MADE] = 0};
+    return weight[a] > weight[b] ? a : b;
+}
+
+/* is_last: nobody else has the item. True when it is done. */
+static bool end_attempt(struct sched *s, uint32_t item, enum sched_end end, bool is_last,
+                        double now)
+{
+    if (end == SCHED_MADE || end == SCHED_FOUND) {
+        item_succeeded(s, item);
+        return true;
+    }
+    if (is_last && end == SCHED_BUSY)
+        item_put_off(s, item, now);
+    else if (is_last)
+        item_failed(s, item);
+    return false;
+}
+
 /* A member of a gang ended: the item ends with the last of them. */
-static bool member_done(struct sched *s, struct worker *w, uint32_t item, bool is_ok, double now)
+static bool member_done(struct sched *s, struct worker *w, uint32_t item, enum sched_end end,
+                        double now)
 {
     struct gang *gang = &s->gang[w->gang];
     bool is_valid = gang->serial == w->serial; /* else a member was lost and the item given again */
     w->gang = SIZE_MAX;
     if (!is_valid)
         return false;
-    gang->has_failed = gang->has_failed || !is_ok;
+    gang->end = worse_end(gang->end, end);
     if (--gang->n_left > 0)
         return false;
     gang->serial = 0;
-    if (gang->has_failed) {
-        item_failed(s, item);
-        return false;
-    }
-    speed_add(s, s->graph->item[item].stage,
-              sched_shared_cost(&s->graph->item[item], gang->n_members), now - gang->since);
-    item_succeeded(s, item);
-    return true;
+    if (gang->end == SCHED_MADE)
+        speed_add(s, s->graph->item[item].stage,
+                  sched_shared_cost(&s->graph->item[item], gang->n_members), now - gang->since);
+    return end_attempt(s, item, gang->end, true, now);
 }
 
-bool sched_done(struct sched *s, size_t worker, uint32_t item, bool is_ok, double now)
+bool sched_done(struct sched *s, size_t worker, uint32_t item, enum sched_end end, double now)
 {
     struct worker *w = &s->worker[worker];
     bool is_last = let_go(s, w, item);
     if (w->gang != SIZE_MAX)
-        return member_done(s, w, item, is_ok, now);
-    if (is_ok)
+        return member_done(s, w, item, end, now);
+    if (end == SCHED_MADE)
         speed_add(s, s->graph->item[item].stage, (double)s->graph->item[item].cost, now - w->since);
     w->since = now;
-    if (s->state[item] != RUNNING)
-        return false;
-    if (is_ok)
-        item_succeeded(s, item);
-    else if (is_last)
-        item_failed(s, item);
-    return is_ok;
+    return s->state[item] == RUNNING && end_attempt(s, item, end, is_last, now);
 }
 
 void sched_give_back(struct sched *s, size_t worker)
@@ -437,6 +474,8 @@ bool sched_grant(struct sched *s, double now, struct sched_grant *out)
         gang_dissolve(s);
     else if (now >= s->overdue_wake)
         offer_overdue(s, now);
+    if (now >= s->put_off_wake)
+        take_up(s);
     while (s->n_idle > 0) {
         uint32_t worker = s->idle[s->n_idle - 1];
         if (s->worker[worker].state != IDLE) { /* lost while it waited */
@@ -464,10 +503,36 @@ bool sched_grant(struct sched *s, double now, struct sched_grant *out)
 
 double sched_wake(const struct sched *s)
 {
-    return is_over(s) ? INFINITY : fmin(s->overdue_wake, gang_deadline(s));
+    return is_over(s) ? INFINITY : fmin(fmin(s->overdue_wake, s->put_off_wake), gang_deadline(s));
 }
 
 /* ---- the whole ---- */
+
+unsigned sched_failures(const struct sched *s, uint32_t item)
+{
+    return s->attempts[item];
+}
+
+bool sched_working(const struct sched *s, size_t worker, double now, struct sched_stint *out)
+{
+    const struct worker *w = &s->worker[worker];
+    if (w->state != BUSY || w->n_items == 0)
+        return false;
+    *out =
+        (struct sched_stint){.item = w->item[0], .since = w->since, .expected_s = expected(s, w)};
+    if (w->gang != SIZE_MAX && s->gang[w->gang].serial == w->serial)
+        out->expected_s =
+            sched_rate(s, s->graph->item[w->item[0]].stage) *
+            sched_shared_cost(&s->graph->item[w->item[0]], s->gang[w->gang].n_members);
+    out->is_slow = s->speed[s->graph->item[w->item[0]].stage].samples >= SCHED_SAMPLES &&
+                   now - w->since > 3 * out->expected_s;
+    return true;
+}
+
+size_t sched_put_off(const struct sched *s)
+{
+    return s->n_put_off;
+}
 
 bool sched_is_finished(const struct sched *s)
 {
@@ -483,7 +548,8 @@ static void begin(struct sched *s)
 {
     s->n_alive = s->options.n_workers;
     s->n_left = s->graph->n_items;
-    s->overdue_wake = INFINITY;
+    s->overdue_wake = s->put_off_wake = INFINITY;
+    s->put_off = SCHED_NONE;
     for (size_t i = 0; i < s->options.n_workers; i++)
         s->worker[i].gang = SIZE_MAX;
     for (uint32_t i = 0; i < s->graph->n_items; i++) {

@@ -9,7 +9,7 @@
  * it goes first; equal ones in item order. Nothing that an item makes depends on who makes it.
  *
  *     TRY(sched_new(&s, &graph, &options));
- *     on a worker's report:    sched_done(s, worker, item, is_ok, now), for each item it had
+ *     on a worker's report:    sched_done(s, worker, item, end, now), for each item it had
  *     when it wants more:      sched_ask(s, worker)
  *     after every event, and at sched_wake(s):
  *                              while (sched_grant(s, now, &grant)) tell grant.worker
@@ -67,6 +67,15 @@ struct sched_options {
     double batch_s; /* small items are given together up to this time; 0: one by one */
     double
         overdue_s; /* an item is given again after three times its expected time, not before this */
+    double put_off_s; /* an item that another run is making is looked at again after this */
+};
+
+/* How a worker's attempt at an item ended. */
+enum sched_end {
+    SCHED_FAILED,
+    SCHED_MADE,
+    SCHED_FOUND, /* it is there: another run has made it */
+    SCHED_BUSY,  /* another run is making it */
 };
 
 enum {
@@ -111,10 +120,27 @@ void sched_ask(struct sched *s, size_t worker);
 
 /*
  * A worker ended an item that it was given. Of an item that two were given, the first success counts
- * and what comes later is ignored; a gang's item ends with its last member, and fails with any. True
- * when the item is done with this report.
+ * and what comes later is ignored; a gang's item ends with its last member, and fails with any. A busy
+ * item is given again later, and nothing is counted. True when the item is done with this report.
  */
-bool sched_done(struct sched *s, size_t worker, uint32_t item, bool is_ok, double now);
+bool sched_done(struct sched *s, size_t worker, uint32_t item, enum sched_end end, double now);
+
+/* Attempts at an item that failed so far. */
+unsigned sched_failures(const struct sched *s, uint32_t item);
+
+/* What a worker is doing. */
+struct sched_stint {
+    uint32_t item;     /* the first it has not reported */
+    double since;      /* when it began */
+    double expected_s; /* of all items it has */
+    bool is_slow;      /* takes three times as long, where the stage's speed is known */
+};
+
+/* False when it does nothing. */
+bool sched_working(const struct sched *s, size_t worker, double now, struct sched_stint *out);
+
+/* Items that wait for another run. */
+size_t sched_put_off(const struct sched *s);
 
 /* A worker did not do what it still has: others get it. It does not count as a failure. */
 void sched_give_back(struct sched *s, size_t worker);

@@ -143,6 +143,7 @@ static void start(struct sched *s, double now)
         .n_members = n,
         .n_left = n,
         .since = now,
+        .end = SCHED_MADE,
         .is_again = s->copies[s->forming] & GIVEN,
     };
     s->copies[s->forming] |= GIVEN;

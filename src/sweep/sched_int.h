@@ -6,7 +6,7 @@
 
 #define SCHED_NONE UINT32_MAX
 
-enum item_state { BLOCKED, READY, FORMING, RUNNING, DONE, FAILED, SKIPPED };
+enum item_state { BLOCKED, READY, PUT_OFF, FORMING, RUNNING, DONE, FAILED, SKIPPED };
 
 enum worker_state { AWAY, IDLE, IN_FORMING, BUSY, LOST, LEFT };
 
@@ -25,7 +25,8 @@ struct worker {
 struct gang {
     uint64_t serial; /* 0: none, or one that lost a member */
     size_t n_members, n_left;
-    bool has_failed, is_again;
+    enum sched_end end; /* of its members so far */
+    bool is_again;
     double since;
 };
 
@@ -52,7 +53,7 @@ struct sched {
 
     /* of each item */
     float *path;     /* seconds from its beginning to the end of the longest path that it begins */
-    uint32_t *needs; /* unfinished items that it waits for */
+    uint32_t *needs; /* unfinished items that it waits for; of one put off, the next such */
     uint8_t *state;  /* enum item_state */
     uint8_t *attempts; /* that failed */
     uint8_t *copies;   /* workers that have it, IN_HEAP, GIVEN */
@@ -67,6 +68,9 @@ struct sched {
     double left_s, total_s, critical_s;
     bool is_closed;
     double overdue_wake; /* when the next item may be overdue */
+    uint32_t put_off;    /* the last item that was put off; SCHED_NONE: there is none */
+    size_t n_put_off;
+    double put_off_wake; /* when all of them are ready again */
 
     uint32_t *gang_item; /* [n_gangs] items that want a gang, rising */
     uint32_t *closed;    /* [n_gangs] items before it that can not yet be given */
@@ -137,6 +141,7 @@ void sched_add_idle(struct sched *s, size_t worker);
 void item_succeeded(struct sched *s, uint32_t item);
 void item_failed(struct sched *s, uint32_t item);
 void item_returned(struct sched *s, uint32_t item);
+void item_put_off(struct sched *s, uint32_t item, double now);
 void speed_add(struct sched *s, size_t stage, double cost, double seconds);
 
 #endif /* SWEEP_SCHED_INT_H */

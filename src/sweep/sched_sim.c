@@ -205,7 +205,8 @@ static void take_report(struct sim *m, size_t worker, double now)
     struct stint *w = &m->stint[worker];
     for (size_t i = 0; i < w->n; i++) {
         struct sim_run *run = &w->run[i];
-        run->is_done = sched_done(m->sched, worker, run->item, run->is_ok, now);
+        run->is_done =
+            sched_done(m->sched, worker, run->item, run->is_ok ? SCHED_MADE : SCHED_FAILED, now);
         if (m->options->on_end)
             m->options->on_end(m->options->context, run);
     }

@@ -351,6 +351,43 @@ static size_t by_batch(const struct sweep *s, const struct piece *p)
     return place->is_given ? 1 : place->options.batch;
 }
 
+/* ---- where pieces lie ---- */
+
+static int feature_path(char **out, const struct sweep *s, const struct piece *p)
+{
+    return features_shard_path(out, s->member[p->owner].features, p->part);
+}
+
+static int bank_part_path(char **out, const struct sweep *s, const struct piece *p)
+{
+    return bank_shard_path(out, s->memory[p->owner].place, p->part);
+}
+
+static int whole_bank_path(char **out, const struct sweep *s, const struct piece *p)
+{
+    return bank_path(out, s->memory[p->owner].place);
+}
+
+static int trained_path(char **out, const struct sweep *s, const struct piece *p)
+{
+    return head_path(out, s->trainee[p->owner].place);
+}
+
+static int score_part_path(char **out, const struct sweep *s, const struct piece *p)
+{
+    return scores_shard_path(out, s->cell[p->owner].place, p->part);
+}
+
+static int joined_path(char **out, const struct sweep *s, const struct piece *p)
+{
+    return scores_path(out, s->cell[p->owner].place);
+}
+
+static int measured_path(char **out, const struct sweep *s, const struct piece *p)
+{
+    return row_path(out, &s->cell[p->owner], p->part);
+}
+
 enum owner { MEMBER, MEMORY, TRAINEE, CELL };
 
 static const struct stage {
@@ -363,16 +400,20 @@ static const struct stage {
     size_t (*tool)(const struct sweep *s, const struct piece *p);
     size_t (*most)(const struct sweep *s, const struct piece *p);
     int (*work)(struct sweep *s, const struct piece *p, struct comm *gang);
+    int (*path)(char **out, const struct sweep *s, const struct piece *p);
 } stages[N_STAGES] = {
     {"extract", "feature shards", MEMBER, feature_parts, has_features, extract_cost, extractor_tool,
-     alone, extract},
-    {"bank", "bank shards", MEMORY, bank_parts, has_bank, bank_cost, no_tool, alone, build_bank},
-    {"gather", "banks", MEMORY, gather_parts, is_gathered, gather_cost, no_tool, by_shards, gather},
-    {"train", "heads", TRAINEE, train_parts, is_trained, train_cost, no_tool, by_batch, train},
+     alone, extract, feature_path},
+    {"bank", "bank shards", MEMORY, bank_parts, has_bank, bank_cost, no_tool, alone, build_bank,
+     bank_part_path},
+    {"gather", "banks", MEMORY, gather_parts, is_gathered, gather_cost, no_tool, by_shards, gather,
+     whole_bank_path},
+    {"train", "heads", TRAINEE, train_parts, is_trained, train_cost, no_tool, by_batch, train,
+     trained_path},
     {"score", "score shards", CELL, score_parts, has_scores, score_cost, retriever_tool, alone,
-     score},
-    {"join", "cells", CELL, join_parts, is_joined, join_cost, no_tool, alone, join},
-    {"measure", "rows", CELL, row_parts, has_row, row_cost, no_tool, alone, measure},
+     score, score_part_path},
+    {"join", "cells", CELL, join_parts, is_joined, join_cost, no_tool, alone, join, joined_path},
+    {"measure", "rows", CELL, row_parts, has_row, row_cost, no_tool, alone, measure, measured_path},
 };
 
 const char *stage_name(size_t stage)
@@ -404,6 +445,19 @@ size_t stage_parts(const struct sweep *s, size_t stage, size_t owner)
 bool stage_exists(const struct sweep *s, const struct piece *p)
 {
     return stages[p->stage].exists(s, p);
+}
+
+bool stage_is_made(const struct sweep *s, const struct piece *p)
+{
+    const struct stage *stage = &stages[p->stage];
+    if (stage->work == measure)
+        return row_exists(&s->cell[p->owner], p->part);
+    return stage->exists(s, p) || (stage->work == score && is_joined(s, p));
+}
+
+int stage_path(char **out, const struct sweep *s, const struct piece *p)
+{
+    return stages[p->stage].path(out, s, p);
 }
 
 struct sched_item stage_item(const struct sweep *s, const struct piece *p)

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "par/cores.h"
+#include "sweep/journal.h"
 #include "sweep/queue.h"
 #include "sweep/sweep_int.h"
 #include "tensor/h5.h"
@@ -28,30 +29,32 @@ struct run {
     size_t n_late, cap_late;
 };
 
-static int run_piece(void *context, size_t item, struct comm *gang, bool is_again)
+static int run_task(void *context, struct task *task)
 {
     struct run *run = context;
-    const struct piece *piece = &run->graph.piece[item];
-    if (is_again && comm_size(gang) == 1 && stage_exists(run->sweep, piece))
-        return ERR_OK;
-    return stage_work(run->sweep, piece, gang);
+    return piece_run(run->sweep, &run->graph.piece[task->item], task);
 }
 
 static void report_progress(void *context, const struct sched *sched, size_t ended,
                             size_t peak_bytes)
 {
     struct run *run = context;
-    status_update(run->sweep->status, sched);
+    status_update(run->sweep->status, sched, run->sweep, run->graph.piece);
     if (ended < N_STAGES)
         log_root(stage_name(ended), "%zu %s made, peak memory %zu MiB a rank",
                  sched_count(sched, ended).done, stage_unit(ended), peak_bytes >> 20);
 }
 
-static void note_late(void *context, size_t item)
+static void note_attempt(void *context, const struct attempt *a)
 {
     struct run *run = context;
-    if (MEM_GROW(run->late, &run->cap_late, run->n_late + 1) == ERR_OK)
-        run->late[run->n_late++] = item;
+    const struct piece *piece = &run->graph.piece[a->item];
+    char *path = NULL;
+    if (a->is_late && MEM_GROW(run->late, &run->cap_late, run->n_late + 1) == ERR_OK)
+        run->late[run->n_late++] = a->item;
+    if (stage_path(&path, run->sweep, piece) == ERR_OK)
+        journal_add(run->sweep->journal, stage_name(piece->stage), path, a);
+    MEM_FREE(path);
 }
 
 struct sched_options sweep_sched_options(const struct config *config)
@@ -61,6 +64,7 @@ struct sched_options sweep_sched_options(const struct config *config)
         .goes_on = config->on_failure == FAILURE_GOES_ON,
         .batch_s = 20e-3, /* messages of smaller items must not matter */
         .overdue_s = 20,  /* what another rank does again must be worth its time */
+        .put_off_s = 0.5, /* what another run makes may be there then */
     };
 }
 
@@ -75,9 +79,9 @@ static int run_graph(struct sweep *s)
     TRY(queue_run(s->comm, &(struct queue){.graph = &run.graph.draft.graph,
                                            .stage = names,
                                            .options = sweep_sched_options(s->config),
-                                           .work = run_piece,
+                                           .work = run_task,
                                            .on_progress = report_progress,
-                                           .on_late = note_late,
+                                           .on_attempt = note_attempt,
                                            .context = &run}));
     for (size_t i = 0; i < run.n_late; i++)
         TRY(stage_tidy(s, &run.graph.piece[run.late[i]]));
@@ -124,17 +128,10 @@ out:
 int sweep_run(struct sweep *s, const char *status_dir)
 {
     int rc = ERR_OK;
-    s->status_dir = status_dir;
-    if (status_dir && comm_rank(s->comm) == 0)
-        rc = status_new(&s->status, status_dir, s->comm);
-    TRY_ALL(s->comm, rc);
+    TRY(run_begin(s, status_dir));
     rc = run_all(s);
-    status_end(s->status,
-               rc == ERR_OK        ? "done"
-               : rc == ERR_STOPPED ? "stopped"
-                                   : "failed",
-               rc ? err_message() : "");
 out:
+    run_end(s, rc);
     return rc;
 }
 

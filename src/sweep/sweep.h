@@ -48,6 +48,13 @@ void sweep_close(struct sweep **sweep);
  */
 int sweep_part(size_t *index, size_t *count, const char *text);
 
+/*
+ * Remove the shards with items that were skipped (run.on_bad_item) and what this sweep made without
+ * them; afterwards it must be opened again. Products of other jobs keep naming what they skipped. No other
+ * sweep may use the store meanwhile. Collective.
+ */
+int sweep_retry_skipped(struct sweep *sweep);
+
 /* Make what is missing. status_dir: folder for status.json, or NULL. Collective. */
 int sweep_run(struct sweep *sweep, const char *status_dir);
 

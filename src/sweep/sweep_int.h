@@ -6,6 +6,7 @@
 #include "features/features.h"
 #include "head/head.h"
 #include "scores/scores.h"
+#include "sweep/queue.h"
 #include "sweep/sched.h"
 #include "sweep/sweep.h"
 
@@ -104,8 +105,12 @@ struct sweep {
     struct retriever *retriever;
     size_t retriever_of[2]; /* memory and trainee */
 
+    /* a run's account */
+    char run[96]; /* its name */
     const char *status_dir;
     struct status *status;
+    struct journal *journal;
+    struct locks *locks;
 };
 
 /* One piece of work: of a member, memory, trainee or cell, and which part of it. */
@@ -182,8 +187,14 @@ size_t stage_owners(const struct sweep *sweep, size_t stage);
 size_t stage_owner(const struct sweep *sweep, size_t stage, size_t i);
 size_t stage_parts(const struct sweep *sweep, size_t stage, size_t owner);
 
-/* Is this piece's artefact there? */
+/* Is this piece's artefact there, or not wanted? As it was when the sweep was opened, for rows. */
 bool stage_exists(const struct sweep *sweep, const struct piece *piece);
+
+/* Has it been made by now, maybe by another run, or used up by what is made of it? */
+bool stage_is_made(const struct sweep *sweep, const struct piece *piece);
+
+/* Where it lies; free with MEM_FREE. */
+int stage_path(char **out, const struct sweep *sweep, const struct piece *piece);
 
 /* A piece as the scheduler sees it, and how many tools its pieces name. */
 struct sched_item stage_item(const struct sweep *sweep, const struct piece *piece);
@@ -200,6 +211,19 @@ bool is_same_shard(const struct bank_place *a, const struct bank_place *b, size_
 
 /* A piece was made again after what uses it up: what is not needed any more goes. */
 int stage_tidy(const struct sweep *sweep, const struct piece *piece);
+
+/*
+ * Make a piece unless another run does or has: task->end tells. Collective over task->gang. Only one
+ * rank of all runs on a store makes a piece at a time, but where a rank of the same run is overdue.
+ */
+int piece_run(struct sweep *sweep, const struct piece *piece, struct task *task);
+
+/*
+ * Begin and end a run's account: its name, its locks, and where status_dir is not NULL, status and
+ * journal. ERR_IO when another run that lives writes to status_dir. Collective.
+ */
+int run_begin(struct sweep *sweep, const char *status_dir);
+void run_end(struct sweep *sweep, int rc);
 
 /* All pieces that are missing, as a graph. */
 struct sweep_graph {
@@ -227,10 +251,14 @@ void grid_free(struct grid **grid);
 /* The kernels of this rank. */
 int sweep_ops(struct sweep *sweep);
 
-/* Status of a run, kept on rank 0 and written to DIR/status.json. Local, errors are logged only. */
+/*
+ * Status of a run, kept on rank 0 and written to DIR/status.json. Local, errors are logged only. piece: of
+ * the scheduler's items.
+ */
 int status_new(struct status **out, const char *dir, const struct comm *comm);
 void status_free(struct status **status);
-void status_update(struct status *status, const struct sched *sched);
+void status_update(struct status *status, const struct sched *sched, const struct sweep *sweep,
+                   const struct piece *piece);
 void status_end(struct status *status, const char *state, const char *message);
 
 #endif /* SWEEP_SWEEP_INT_H */

@@ -75,6 +75,28 @@ PY
 run 0 sweep "$dir/job.json" --dataset "fabric=$dir/broken" --on-bad-item skip
 out_has "- fabric, item 5 ("
 
+# An image that could not be read for a while: its remembered hash is that of the bytes it has again later.
+image=$dir/broken/weave/test/good/001.png
+cp "$dir/world/fabric/weave/test/good/001.png" "$dir/good.png"
+head -c "$(stat -c %s "$dir/good.png")" /dev/zero >"$image"
+touch -d '2020-01-01' "$image" "$dir/good.png"
+again() { # OPTIONS...
+    run 0 sweep "$dir/job.json" --dataset "fabric=$dir/broken" --on-bad-item skip --out "$dir/again" --json "$@"
+}
+again
+grep -qP '"item":\s*5' "$dir/out" || fail "the image of zeros was not skipped"
+cp -p "$dir/good.png" "$image"
+again
+grep -qP '"item":\s*5' "$dir/out" || fail "the image was read again without being asked"
+again --retry-failed
+err_has "1 skipped items are tried again"
+[ "$(grep -c '"why"' "$dir/out")" = 0 ] || fail "something is skipped still: $(grep '"why"' "$dir/out")"
+cp "$dir/out" "$dir/retried"
+again --store "$dir/fresh"
+cmp "$dir/out" "$dir/retried" || fail "what was retried differs from a fresh run"
+again --retry-failed
+err_has "0 skipped items are tried again; 0 products"
+
 # artefacts that are none
 refused 1 "cannot open $dir/none: No such file" bank --info "$dir/none"
 refused 1 "$dir/text: not a readable HDF5 file" bank --info "$dir/text"

@@ -93,7 +93,7 @@ try() { # STAGE POINT KIND RANKS NTH
     [ "$want" != 1 ] || grep '^mrad: ' "$log" | grep -qF "$dir/case/" || problem "no message names the file"
     [ "$kind" = kill ] || [ -z "$(find "$dir/case" -name '*.tmp.*')" ] || problem "half-written files stay"
     ranks "$((ranks == 1 ? 0 : ranks))" sweep "$dir/case.json" || problem "the second run ended with $?"
-    diff -rq -x status.json -x run.json -x used.json "$dir/calm" "$dir/case" >"$log" || {
+    diff -rq -x status.json -x journal.jsonl -x run.json -x used.json "$dir/calm" "$dir/case" >"$log" || {
         same=no
         problem "other files than those of an undisturbed run"
     }

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # A sweep of 4 ranks is killed 20 times at random moments, one rank or the launcher with all ranks, and the
 # same command is run again each time, on what the kill left. A run that gets through has the bytes of an
-# undisturbed run, and the next one begins with nothing. MRAD_KILL_SEED: other moments.
+# undisturbed run, and the next one begins with nothing. No finished product is made again: each keeps its
+# inode and time from run to run, and the journal has it made once. MRAD_KILL_SEED: other moments.
 set -euo pipefail
 [ ! -w /dev/shm ] || export TMPDIR=/dev/shm
 . "$MRAD_SOURCE/tests/support/mpi.sh"
@@ -41,6 +42,15 @@ disturb() {
     done
 }
 
+# What there was after the last kill must be there still, untouched, but for scores that were joined.
+kept=""
+demand_kept() {
+    local gone
+    gone=$(comm -23 <(grep -v '^scores/.*/shard-' <<<"$kept") <(artefacts hurt 2>/dev/null)) || true
+    [ -z "${gone//$'\n'/}" ] || fail "finished products were made again: $gone"
+    [ ! -e "$dir/hurt/out/journal.jsonl" ] || made=$(made_once hurt) || fail "the journal has products twice"
+}
+
 done_by_kill=0 # runs that a kill ended
 in_work=0      # of these, with something in the store
 got_through=0
@@ -48,9 +58,12 @@ tries=0
 while [ "$done_by_kill" -lt "$kills" ] && [ "$tries" -lt $((4 * kills)) ]; do
     tries=$((tries + 1))
     disturb
+    demand_kept
+    kept=$(artefacts hurt 2>/dev/null) || true
     if [ "$got" = 0 ]; then
         demand_same hurt calm
         rm -rf "$dir/hurt"
+        kept=""
         got_through=$((got_through + 1))
     elif [ "$struck" = 1 ]; then
         done_by_kill=$((done_by_kill + 1))
@@ -64,5 +77,7 @@ done
 [ "$in_work" -ge $((kills / 4)) ] || fail "only $in_work of $kills kills came while there was work"
 demand 0 4 sweep "$dir/hurt.json"
 demand_same hurt calm
+demand_kept
+echo "the last journal: $made products made, each once"
 echo "seed $seed: $done_by_kill kills, $in_work of them with work done, $got_through runs between them got through"
 finish

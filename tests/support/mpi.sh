@@ -137,7 +137,40 @@ demand_same() { # NAME OTHER
     local file
     diff -rq "$dir/$1/store" "$dir/$2/store" >"$log" || fail "the stores of $1 and $2 differ"
     demand_same_results "$1" "$2"
-    for file in $(find "$dir/$1" -name '*.tmp.*'); do fail "left behind: $file"; done
+    for file in $(find "$dir/$1" -name '*.tmp.*' -o -name '*.lock'); do fail "left behind: $file"; done
+}
+
+# The journals of these runs, taken together: their lines are whole but for those that a kill cut, and no
+# product was made twice. Prints how many were made.
+made_once() { # NAMES
+    local name journals=()
+    for name in "$@"; do journals+=("$dir/$name/out/journal.jsonl"); done
+    python3 - "${journals[@]}" <<'END'
+import collections
+import json
+import sys
+made = collections.Counter()
+for path in sys.argv[1:]:
+    runs = torn = 0
+    with open(path, encoding="utf-8") as f:
+        for line in f:
+            try:
+                entry = json.loads(line)
+            except json.JSONDecodeError:
+                torn += 1
+                continue
+            runs += "run" in entry
+            if "item" not in entry:
+                continue
+            assert entry["outcome"] in ("made", "found", "failed", "made again"), entry
+            assert entry["attempt"] >= 1 and entry["end"] >= entry["start"] > 1.7e9 and entry["host"], entry
+            assert (entry["bytes"] > 0) == (entry["outcome"] == "made"), entry
+            made[entry["item"]] += entry["outcome"] == "made"
+    assert torn < runs, f"{path}: {torn} torn lines of {runs} runs"
+twice = [item for item, n in made.items() if n > 1]
+assert not twice, f"made twice: {twice[:5]}"
+print(sum(made.values()))
+END
 }
 
 demand_same_results() { # NAME OTHER
@@ -150,7 +183,7 @@ demand_same_results() { # NAME OTHER
 # Inode and time of every artefact: what is not made again keeps both. A checkpoint is none: training may
 # go on beside any other stage, and replaces it.
 artefacts() { # NAME
-    find "$dir/$1/store" -type f ! -path '*/hashes/*' ! -name '*.tmp.*' ! -name checkpoint.h5 -printf '%P %i %T@\n' | sort
+    find "$dir/$1/store" -type f ! -path '*/hashes/*' ! -name '*.tmp.*' ! -name '*.lock' ! -name checkpoint.h5 -printf '%P %i %T@\n' | sort
 }
 
 # What a stage leaves in the store.

@@ -385,7 +385,7 @@ static void counts_are_compared_with_the_nearest_variant(void **state)
     struct manifest *m = NULL;
     struct index_report r;
     struct catalog *catalog = NULL;
-    struct comparison c;
+    struct tally c;
     const struct dataset_info *set;
     (void)state;
     put_all(dir, files);
@@ -401,14 +401,14 @@ static void counts_are_compared_with_the_nearest_variant(void **state)
     assert_int_equal(c.n_lines, 1);
     assert_int_equal(c.line[0].found.n_masks, 1);
     assert_int_equal(c.line[0].wanted.anomalous, 62);
-    comparison_free(&c);
+    tally_free(&c);
     CHECK_OK(manifest_compare(&c, m, set, "OFFICIAL"));
     assert_int_equal(c.line[0].wanted.anomalous, 612);
-    comparison_free(&c);
+    tally_free(&c);
     CHECK_FAILS(manifest_compare(&c, m, set, "x"), ERR_USAGE, "known: official, pranet");
     CHECK_OK(manifest_compare(&c, m, catalog_find(catalog, "tn3k"), NULL));
     assert_int_equal(c.state, COUNTS_UNKNOWN);
-    comparison_free(&c);
+    tally_free(&c);
     catalog_free(&catalog);
     CHECK_FAILS(catalog_load(&catalog, dir), ERR_FORMAT, "holds no NAME.json");
     put(dir, "x.json", "{\"name\": \"x\", \"order\": 1, \"title\": 5}");

@@ -41,21 +41,25 @@ struct record {
     int failing_rank; /* its first item fails; -1: none */
     size_t failures;  /* how many of its items fail */
     double pause;     /* seconds an item takes on this rank; below 0: its cost */
+    size_t busy;      /* so many of its first items are being made by another run */
     const struct sched_graph *graph;
-    size_t reports, ended, again, late;
+    size_t reports, ended, again, late, attempts, failed;
 };
 
-static int take(void *context, size_t item, struct comm *gang, bool is_again)
+static int take(void *context, struct task *task)
 {
     int rc = ERR_OK;
     struct record *r = context;
+    size_t item = task->item;
+    struct comm *gang = task->gang;
     int64_t first = comm_rank(gang) == 0 ? (int64_t)item : -1;
     assert_true(r->n < N_ITEMS);
     r->order[r->n++] = item;
-    r->again += is_again;
+    r->again += task->is_again;
     assert_true(comm_size(gang) <= r->graph->item[item].most);
     CHECK_OK(comm_max(gang, &first)); /* all members are here, for the same item */
     assert_int_equal(first, item);
+    task->end = r->n <= r->busy ? SCHED_BUSY : SCHED_MADE;
     if (comm_rank(comm) == r->failing_rank && r->n <= r->failures)
         FAIL(ERR_FORMAT, "item is bad");
     if (r->pause < 0)
@@ -75,11 +79,15 @@ static void count_report(void *context, const struct sched *sched, size_t ended,
     r->ended += ended == 0;
 }
 
-static void count_late(void *context, size_t item)
+static void count_attempt(void *context, const struct attempt *a)
 {
     struct record *r = context;
-    (void)item;
-    r->late++;
+    assert_true(a->item < r->graph->n_items && a->rank >= 0 && a->rank < comm_size(comm));
+    assert_true(a->end >= a->begin && a->begin > 1.7e9);
+    assert_string_equal(a->why, a->how == SCHED_FAILED ? "item is bad" : "");
+    r->attempts++;
+    r->failed += a->how == SCHED_FAILED;
+    r->late += a->is_late;
 }
 
 static const char *const stage[] = {"test"};
@@ -96,7 +104,7 @@ static int run_graph(struct record *r, const struct sched_graph *graph,
                                            .work = take,
                                            .context = r,
                                            .on_progress = count_report,
-                                           .on_late = count_late});
+                                           .on_attempt = count_attempt});
 }
 
 static int run_with(struct record *r, const double *cost, size_t n, struct sched_options options)
@@ -162,6 +170,7 @@ static void every_item_once_the_longest_first(void **state)
         assert_int_equal(times[i], 1);
     assert_true(comm_rank(comm) == 0 ? r.reports > 0 : r.reports == 0);
     assert_int_equal(r.ended, comm_rank(comm) == 0);
+    assert_int_equal(r.attempts, comm_rank(comm) == 0 ? N_ITEMS : 0);
     assert_int_equal(r.again, 0);
     for (size_t i = 1; i < r.n; i++) {
         size_t a = r.order[i - 1];
@@ -256,6 +265,8 @@ static void what_fails_is_tried_again(void **state)
             run_with(&r, cost, 20, (struct sched_options){.max_attempts = 3, .overdue_s = 100}));
         count_items(&r, times);
         assert_true(total(times) <= 22 && total(times) >= (comm_size(comm) == 1 ? 22 : 20));
+        if (comm_rank(comm) == 0)
+            assert_true(r.attempts == total(times) && r.failed == total(times) - 20);
     }
 }
 
@@ -275,6 +286,23 @@ static void or_the_rest_goes_on(void **state)
         CHECK_FAILS(rc, ERR_PEER, "item is bad");
     count_items(&r, times);
     assert_int_equal(total(times), N_ITEMS);
+}
+
+/* What another run makes is asked for again, and not counted as an attempt. */
+static void what_is_busy_comes_again(void **state)
+{
+    double cost[N_ITEMS];
+    size_t times[N_ITEMS];
+    struct record r = {.failing_rank = -1, .busy = 3};
+    (void)state;
+    fill_costs(cost);
+    CHECK_OK(run_with(&r, cost, 20, (struct sched_options){.put_off_s = 20e-3, .overdue_s = 100}));
+    count_items(&r, times);
+    assert_true(total(times) >= 20 && total(times) <= 20 + 3 * (size_t)comm_size(comm));
+    if (comm_size(comm) == 1)
+        assert_int_equal(total(times), 23);
+    if (comm_rank(comm) == 0)
+        assert_int_equal(r.attempts, 20);
 }
 
 /* Items that every rank can do in no time, and one that keeps a rank: it is given again. */
@@ -545,6 +573,7 @@ int main(void)
         cmocka_unit_test(one_rank_that_stops_stops_all),
         cmocka_unit_test(what_fails_is_tried_again),
         cmocka_unit_test(or_the_rest_goes_on),
+        cmocka_unit_test(what_is_busy_comes_again),
         cmocka_unit_test(a_rank_that_hangs_is_overtaken),
         cmocka_unit_test(a_graph_with_gangs_takes_little_more_than_it_must),
         cmocka_unit_test(groups_of_ranks),

@@ -65,13 +65,13 @@ static void wants_gang(struct sched *s, double now, uint32_t item, size_t n, con
 
 static void done(struct sched *s, size_t worker, uint32_t item, double now)
 {
-    sched_done(s, worker, item, true, now);
+    sched_done(s, worker, item, SCHED_MADE, now);
     sched_ask(s, worker);
 }
 
 static void failed(struct sched *s, size_t worker, uint32_t item)
 {
-    sched_done(s, worker, item, false, 0);
+    sched_done(s, worker, item, SCHED_FAILED, 0);
     sched_ask(s, worker);
 }
 
@@ -125,11 +125,11 @@ static void an_item_waits_for_all_before_it(void **state)
     done(s, 1, 1, 1);
     done(s, 0, 0, 1);
     wants_nothing(s, 1);
-    sched_done(s, 2, 2, true, 1);
+    sched_done(s, 2, 2, SCHED_MADE, 1);
     wants_items(s, 1, 0, 3); /* the one that asked last */
     sched_ask(s, 2);
     wants_nothing(s, 1);
-    sched_done(s, 0, 3, true, 2);
+    sched_done(s, 0, 3, SCHED_MADE, 2);
     for (size_t i = 0; i < 3; i++) {
         struct sched_grant g;
         assert_true(sched_grant(s, 2, &g));
@@ -219,7 +219,7 @@ static void small_items_are_given_together(void **state)
     assert_int_equal(g.n_items, 10);
     for (uint32_t i = 0; i < 10; i++) {
         assert_int_equal(g.item[i], i);
-        sched_done(s, 0, i, true, 0.1 * (i + 1)); /* a hundred times slower than expected */
+        sched_done(s, 0, i, SCHED_MADE, 0.1 * (i + 1)); /* a hundred times slower than expected */
     }
     sched_ask(s, 0);
     assert_true(sched_grant(s, 1, &g));
@@ -238,7 +238,7 @@ static void small_items_are_given_together(void **state)
         assert_true(g.n_items == 1 || (1000 - sum) >= 2 * g.n_items);
         sum += g.n_items;
         for (size_t i = 0; i < g.n_items; i++)
-            sched_done(s, 0, g.item[i], true, 0);
+            sched_done(s, 0, g.item[i], SCHED_MADE, 0);
     }
     assert_int_equal(sum, 1000);
     end(&d, &s);
@@ -414,7 +414,7 @@ static void a_copy_that_is_not_needed_any_more_is_not_given(void **state)
     }
     wants_items(s, 50, 0, 1 + SCHED_SAMPLES); /* not before 100 s */
     wants_nothing(s, 100);                    /* offered, nobody is free */
-    sched_done(s, 1, 0, true, 101);
+    sched_done(s, 1, 0, SCHED_MADE, 101);
     sched_ask(s, 1);
     wants_nothing(s, 101);
     done(s, 0, 1 + SCHED_SAMPLES, 102);
@@ -490,13 +490,13 @@ static void what_is_given_back_goes_to_others(void **state)
     sched_give_back(s, 0); /* one member does not do it: it is for all to do again */
     sched_ask(s, 0);
     wants_nothing(s, 0);
-    assert_false(sched_done(s, 1, 100, true, 0));
+    assert_false(sched_done(s, 1, 100, SCHED_MADE, 0));
     sched_ask(s, 1);
     wants_gang(s, 0, 100, 2, (uint32_t[]){0, 1});
     done(s, 0, 100, 0);
     assert_true(sched_grant(s, 0, &g));
     assert_int_equal(g.n_items, 20); /* 80 are left: for each worker twice as many */
-    sched_done(s, 0, g.item[0], true, 0);
+    sched_done(s, 0, g.item[0], SCHED_MADE, 0);
     sched_give_back(s, 0);
     sched_ask(s, 0);
     assert_int_equal(sched_count(s, 0).failed, 0);

@@ -1,0 +1,94 @@
+#!/usr/bin/env bash
+# Two sweeps at the same time on one store, with overlapping grids: each ends with the bytes it has alone, and
+# each product is made once. One that hangs holds up only what it has; one that was killed nothing. Two
+# sweeps do not write to one folder.
+set -euo pipefail
+[ ! -w /dev/shm ] || export TMPDIR=/dev/shm
+. "$MRAD_SOURCE/tests/support/mpi.sh"
+
+make_world world
+more='"variants": ["mrad-tf", "mrad-ft"], "train": {"batch": 7, "ft": {"epochs": 1}}, "features": {"shard_items": 5},'
+make_job calm-a world "fabric cells" "$more"
+make_job calm-b world "fabric parts" "$more"
+demand 0 2 sweep "$dir/calm-a.json"
+demand 0 2 sweep "$dir/calm-b.json"
+
+# Job NAME-a or NAME-b, with the store that both have.
+pair() { # NAME
+    make_job "$1-a" world "fabric cells" "$more"
+    make_job "$1-b" world "fabric parts" "$more"
+    sed -i "s|\"store\": .*|\"store\": \"$dir/$1/store\",|" "$dir/$1-a.json" "$dir/$1-b.json"
+}
+
+begin() { # NAME N: in the background; its number is in $job
+    local run=()
+    [ "$2" = 1 ] || run=(mpirun --oversubscribe --bind-to none -n "$2")
+    OMPI_MCA_odls_base_sigkill_timeout=0 timeout -k 5 120 "${run[@]}" "$MRAD" sweep "$dir/$1.json" >"$dir/$1.log" 2>&1 &
+    job=$!
+}
+
+end() { # NAME JOB
+    wait "$2" || fail "$1 ended with $?: $(tail -n 5 "$dir/$1.log")"
+}
+
+# The two calm stores together hold what the pair's store must hold.
+demand_union() { # NAME
+    local made
+    rm -rf "$dir/union"
+    cp -r "$dir/calm-a/store" "$dir/union"
+    cp -r "$dir/calm-b/store/." "$dir/union"
+    diff -rq -x hashes "$dir/$1/store" "$dir/union" >"$log" || fail "$1: the store differs from those of each alone"
+    demand_same_results "$1-a" calm-a
+    demand_same_results "$1-b" calm-b
+    made=$(made_once "$1-a" "$1-b") || fail "$1: a product was made twice"
+    echo "$1: $made products made"
+    [ "$made" -ge 60 ] || fail "$1: only $made products in the journals"
+}
+
+for n in 1 2; do
+    pair "both-$n"
+    begin "both-$n-a" "$n"
+    first=$job
+    begin "both-$n-b" "$n"
+    end "both-$n-b" "$job"
+    end "both-$n-a" "$first"
+    demand_union "both-$n"
+done
+
+# a hangs in the middle of a shard: b does all else, and says what it waits for; then a is killed.
+pair hung
+MRAD_FAULT=extract:sync:1:hang begin hung-a 1
+first=$job
+for ((i = 0; i < 600; i++)); do
+    [ -z "$(find "$dir/hung/store/features/fabric" -name 'shard-*.tmp.*' 2>/dev/null)" ] || break
+    sleep 0.05
+done
+begin hung-b 2
+for ((i = 0; i < 600; i++)); do
+    ! grep -qs '"put_off": *[1-9]' "$dir/hung-b/out/status.json" || break
+    sleep 0.05
+done
+"$MRAD" status "$dir/hung-b/out" >"$log"
+grep -q 'being made by another run' "$log" || fail "status does not tell of the other run: $(cat "$log")"
+pkill -9 -P "$first" || true
+wait "$first" 2>/dev/null && fail "a run that was killed ended well"
+end hung-b "$job"
+begin hung-a 1
+end hung-a "$job"
+demand_union hung
+
+# One folder, one sweep.
+pair same
+MRAD_PAUSE=extract:60 begin same-a 1
+first=$job
+for ((i = 0; i < 600; i++)); do
+    [ ! -e "$dir/same-a/out/sweep.lock" ] || break
+    sleep 0.05
+done
+demand 1 0 sweep "$dir/same-a.json"
+grep -q "another sweep writes there ($(hostname), process" "$log" || fail "another reason: $(cat "$log")"
+pkill -TERM -P "$first" || true
+wait "$first" || true
+demand 0 0 sweep "$dir/same-a.json"
+demand_same_results same-a calm-a
+finish
