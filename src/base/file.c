@@ -20,8 +20,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#define TEMP_MARK ".tmp."
-
 int file_temp(struct atomic_file *f, const char *path)
 {
     static atomic_uint serial;
@@ -33,7 +31,7 @@ int file_temp(struct atomic_file *f, const char *path)
     TRY(path_dir(&dir, path));
     TRY(path_mkdirs(dir));
     TRY(str_dup(&f->path, path));
-    TRY(str_make(&f->temp, "%s" TEMP_MARK "%s.%ld.%u", path, host, (long)getpid(),
+    TRY(str_make(&f->temp, "%s" FILE_TEMP_MARK "%s.%ld.%u", path, host, (long)getpid(),
                  atomic_fetch_add(&serial, 1)));
 out:
     MEM_FREE(dir);
@@ -152,7 +150,7 @@ static int writer_is_gone(const char *path, const char *mark)
 {
     char host[64];
     struct stat st;
-    const char *rest = mark + strlen(TEMP_MARK);
+    const char *rest = mark + strlen(FILE_TEMP_MARK);
     size_t n;
     long pid;
     process_host(host, sizeof host);
@@ -165,6 +163,12 @@ static int writer_is_gone(const char *path, const char *mark)
     return pid > 0 && process_has_ended(pid);
 }
 
+bool file_temp_is_left(const char *path)
+{
+    const char *mark = strstr(path_base(path), FILE_TEMP_MARK);
+    return mark && writer_is_gone(path, mark);
+}
+
 int file_clean_temp(const char *dir)
 {
     int rc = ERR_OK;
@@ -174,13 +178,13 @@ int file_clean_temp(const char *dir)
         return ERR_OK;
     TRY(path_list_dir(&list, dir));
     for (size_t i = 0; i < list.n; i++) {
-        const char *mark = strstr(list.name[i], TEMP_MARK);
-        if (!mark && !lock_is_name(list.name[i]))
+        bool is_temp = strstr(list.name[i], FILE_TEMP_MARK);
+        if (!is_temp && !lock_is_name(list.name[i]))
             continue;
         TRY(path_join(&path, dir, list.name[i]));
-        if (!mark)
+        if (!is_temp)
             lock_clean(path);
-        else if (writer_is_gone(path, mark))
+        else if (file_temp_is_left(path))
             (void)unlink(path);
         MEM_FREE(path);
     }

@@ -11,6 +11,7 @@
 #ifndef BASE_FILE_H
 #define BASE_FILE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -49,6 +50,10 @@ int file_read(const char *path, size_t max_bytes, char **out, size_t *n);
  * have ended. A missing dir is fine.
  */
 int file_clean_temp(const char *dir);
+
+/* Is this the path of such a temporary file whose writer is gone? FILE_TEMP_MARK is part of its name. */
+#define FILE_TEMP_MARK ".tmp."
+bool file_temp_is_left(const char *path);
 
 /* A read-only memory map of a whole file. */
 struct file_map {

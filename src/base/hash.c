@@ -114,3 +114,11 @@ bool hash_equal(struct hash a, struct hash b)
 {
     return a.hi == b.hi && a.lo == b.lo;
 }
+
+#define NUMBER(n)       #n
+#define DOTTED(a, b, c) NUMBER(a) "." NUMBER(b) "." NUMBER(c)
+
+const char *hash_library(void)
+{
+    return "xxHash " DOTTED(XXH_VERSION_MAJOR, XXH_VERSION_MINOR, XXH_VERSION_RELEASE);
+}

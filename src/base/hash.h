@@ -43,4 +43,7 @@ int hash_parse(struct hash *out, const char *text);
 
 bool hash_equal(struct hash a, struct hash b);
 
+/* Name and version of the hash library; static storage. */
+const char *hash_library(void);
+
 #endif /* BASE_HASH_H */

@@ -17,8 +17,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#define LOCK_EXT ".lock"
-
 enum { RENEW_S = 10, DEAD_S = 60, MAX_NAME = 128, MAX_TEXT = 512 };
 
 /* A lock that is held. */

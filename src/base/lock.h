@@ -43,7 +43,8 @@ void lock_drop(struct locks *locks, const char *path);
 /* Who holds the lock of a path, for messages: "HOST, process PID"; "nobody". Returns out. */
 const char *lock_holder(char *out, size_t n, const char *path);
 
-/* Is this the name of a lock file? */
+/* Is this the name of a lock file? It ends in LOCK_EXT. */
+#define LOCK_EXT ".lock"
 bool lock_is_name(const char *name);
 
 /* Remove a lock file if its process has ended; what cannot be told from here stays. */

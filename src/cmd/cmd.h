@@ -29,6 +29,7 @@ struct args {
     const char *compare, *check, *tolerance;                                 /* borrowed, or NULL */
     long repeat;
     bool json;
+    bool deletes;
     bool retry_failed;
     bool help;
     bool quiet, verbose;

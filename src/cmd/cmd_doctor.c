@@ -4,31 +4,16 @@
 #include "base/path.h"
 #include "base/str.h"
 #include "clip/clip.h"
-#include "cmd/cmd.h"
+#include "cmd/about.h"
 #include "config/json.h"
-#include "ops/ops.h"
 #include "par/cores.h"
 #include "par/slurm.h"
-#include "tensor/h5.h"
-#include "version.h"
 
 #include <cjson/cJSON.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
 /* The findings in the order they are printed, as a JSON object of texts. */
-static int find_libraries(cJSON *o)
-{
-    int rc = ERR_OK;
-    TRY(json_put_text(o, "mpi", comm_library()));
-    TRY(json_put_text(o, "hdf5", h5_library()));
-    TRY(json_put_text(o, "cpu kernels", ops_library()));
-    TRY(json_put_text(o, "cuda", "not built in: this program computes on CPU cores"));
-    TRY(json_put_text(o, "nccl", "not built in: banks are gathered by MPI"));
-out:
-    return rc;
-}
-
 static int find_machine(cJSON *o, struct comm *comm, int threads)
 {
     int rc = ERR_OK;
@@ -134,7 +119,7 @@ int cmd_doctor(struct args *a)
     TRY(comm_agree(a->comm, args_config(a, NULL, &c)));
     TRY(cores_per_rank(a->comm, (int)c->threads, &threads));
     TRY(json_new(&o));
-    TRY(find_libraries(o));
+    TRY(about_libraries(o));
     TRY(find_machine(o, a->comm, threads));
     TRY(find_slurm(o, a->comm));
     TRY(find_weights(o, c));
@@ -152,11 +137,8 @@ int cmd_version(struct args *a)
     cJSON *o = NULL;
     TRY(args_operands(a, 0, 0, "no operand"));
     TRY(json_new(&o));
-    TRY(json_put_text(o, "mrad", MRAD_VERSION));
-    TRY(json_put_text(o, "commit", MRAD_COMMIT));
-    TRY(json_put_text(o, "build", MRAD_BUILD_TYPE));
-    TRY(json_put_text(o, "compiler", MRAD_COMPILER));
-    TRY(find_libraries(o));
+    TRY(about_program(o));
+    TRY(about_libraries(o));
     TRY(print_findings(a, o));
 out:
     json_free(&o);

@@ -1,4 +1,5 @@
 /* cmd_sweep.c - mrad sweep, plan and status: the whole grid. */
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/fault.h"
 #include "base/file.h"
@@ -6,49 +7,9 @@
 #include "base/mem.h"
 #include "base/path.h"
 #include "base/str.h"
-#include "cmd/cmd.h"
-#include "config/json.h"
+#include "cmd/about.h"
 #include "par/slurm.h"
 #include "sweep/sweep.h"
-#include "version.h"
-
-#include <cjson/cJSON.h>
-#include <stdlib.h>
-#include <string.h>
-
-/* The allowed part of the environment: what explains a run, nothing that could be a secret. */
-static const char *const recorded_env[] = {
-    "SLURM_JOB_ID",       "SLURM_ARRAY_JOB_ID", "SLURM_ARRAY_TASK_ID", "SLURM_RESTART_COUNT",
-    "SLURM_JOB_NODELIST", "SLURM_NTASKS",       "OMP_NUM_THREADS",     "CUDA_VISIBLE_DEVICES"};
-
-/* used.json: the configuration, complete; run.json: who ran it and with which program. */
-static int write_provenance(const struct args *a, const struct config *c)
-{
-    int rc = ERR_OK;
-    char *text = NULL;
-    char *path = NULL;
-    cJSON *run = NULL;
-    TRY(config_text(&text, c));
-    TRY(path_join(&path, c->out, "used.json"));
-    TRY(file_write(path, text, strlen(text)));
-    MEM_FREE(path);
-    TRY(json_new(&run));
-    TRY(json_put_text(run, "program", "mrad " MRAD_VERSION));
-    TRY(json_put_text(run, "commit", MRAD_COMMIT));
-    TRY(json_put_text(run, "build", MRAD_BUILD_TYPE " " MRAD_COMPILER));
-    TRY(json_put_text(run, "host", comm_host(a->comm)));
-    TRY(json_put_number(run, "ranks", comm_size(a->comm)));
-    for (size_t i = 0; i < sizeof recorded_env / sizeof *recorded_env; i++)
-        if (getenv(recorded_env[i]))
-            TRY(json_put_text(run, recorded_env[i], getenv(recorded_env[i])));
-    TRY(path_join(&path, c->out, "run.json"));
-    TRY(json_write(run, path));
-out:
-    json_free(&run);
-    MEM_FREE(text);
-    MEM_FREE(path);
-    return rc;
-}
 
 /* Before results.json, whose presence says that the run is done. */
 static int write_comparison(const struct config *c, const struct results *r)
@@ -122,6 +83,9 @@ int cmd_sweep(struct args *a)
     int rc = ERR_OK;
     struct config *c = NULL;
     struct sweep *sweep = NULL;
+    struct provenance *provenance = NULL;
+    char start[CLOCK_STAMP];
+    clock_stamp(start);
     TRY(comm_agree(a->comm, read_job(a, &c)));
     TRY_ALL(a->comm, c->compare && comm_rank(a->comm) == 0 ? published_check(c->compare) : ERR_OK);
     TRY(sweep_open(&sweep, a->comm, c, SWEEP_ALL));
@@ -130,10 +94,11 @@ int cmd_sweep(struct args *a)
         sweep_close(&sweep);
         TRY(sweep_open(&sweep, a->comm, c, SWEEP_ALL));
     }
-    TRY_ALL(a->comm, comm_rank(a->comm) == 0 ? write_provenance(a, c) : ERR_OK);
+    TRY(provenance_begin(&provenance, a, c, sweep, start));
     TRY(sweep_run(sweep, c->out));
     TRY_ALL(a->comm, finish(a, c, sweep));
 out:
+    provenance_end(&provenance, rc);
     sweep_close(&sweep);
     config_free(&c);
     return rc;

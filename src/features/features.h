@@ -70,6 +70,13 @@ int features_shard_path(char **out, const struct features *f, size_t shard);
  */
 bool features_has_shard(const struct features *f, size_t shard, const char **why);
 
+/*
+ * How the images, masks and labels of this data set differ from those that the features in another
+ * folder of the store were made of, for people: "3 of 40 images or masks changed: a.png, ...". As far as
+ * that folder's shards tell. Local. MEM_FREE(*out). ERR_IO or ERR_FORMAT when they cannot be read.
+ */
+int features_compare(char **out, const struct features *f, const char *dir);
+
 /* Writes one shard item by item; nothing is there before the commit. Local. */
 struct feature_writer;
 

@@ -386,3 +386,11 @@ out:
     MEM_FREE(t.chunk);
     return rc;
 }
+
+const char *image_libraries(void)
+{
+    static char text[96];
+    int n = (int)strcspn(TIFFGetVersion(), "\n"); /* a copyright follows */
+    (void)snprintf(text, sizeof text, "stb_image (it tells no version); %.*s", n, TIFFGetVersion());
+    return text;
+}

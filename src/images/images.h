@@ -91,4 +91,7 @@ int image_mask(uint8_t *mask, const struct image *image, size_t side);
 int image_write_png(const char *path, const uint8_t *pixels, size_t width, size_t height,
                     size_t channels);
 
+/* Names and versions of the libraries that decode; static storage. */
+const char *image_libraries(void);
+
 #endif /* IMAGES_IMAGES_H */

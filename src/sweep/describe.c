@@ -110,6 +110,7 @@ int sweep_describe(char **out, const struct sweep *sweep)
         TRY(describe_trainee(&s, sweep, &sweep->trainee[i]));
     for (size_t i = 0; i < sweep->n_cells; i++)
         TRY(describe_cell(&s, sweep, &sweep->cell[i]));
+    TRY(reasons_add(&s, sweep));
     *out = s.text;
     s.text = NULL;
 out:

@@ -152,6 +152,9 @@ static int write_artefact(const struct work *w)
     TRY(json_new(&tree));
     TRY(json_put_text(tree, "schema", ROW_SCHEMA));
     TRY(json_put_text(tree, "key", w->cell->row_key));
+    TRY(json_put_text(tree, "scores", w->cell->place->key));
+    TRY(json_put_text(tree, "options", w->sweep->setting[w->cell->setting].metrics));
+    TRY(json_put_number(tree, "seed", (double)w->cell->seed));
     for (int i = 0; i < 3; i++) {
         static const char *const part[3] = {"rows", "skipped", "warnings"};
         (void)cJSON_AddItemToObject(tree, part[i],

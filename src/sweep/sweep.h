@@ -17,12 +17,14 @@
 #ifndef SWEEP_SWEEP_H
 #define SWEEP_SWEEP_H
 
+#include "base/path.h"
 #include "config/config.h"
 #include "par/comm.h"
 #include "report/report.h"
 
 #include <stddef.h>
 
+struct cJSON;
 struct sweep;
 
 /* How far a run goes. */
@@ -58,8 +60,30 @@ int sweep_retry_skipped(struct sweep *sweep);
 /* Make what is missing. status_dir: folder for status.json, or NULL. Collective. */
 int sweep_run(struct sweep *sweep, const char *status_dir);
 
-/* What is there and what would be made, as lines for people; free with MEM_FREE. On rank 0. */
+/*
+ * What is there and what would be made, as lines for people, and what of it differs from products that
+ * the store has from other inputs; free with MEM_FREE. On rank 0.
+ */
 int sweep_describe(char **out, const struct sweep *sweep);
+
+/*
+ * Append every place of the store that the sweep refers to, there or not: folders of features, banks,
+ * heads, scores and rows, files of reduced banks and of remembered hashes; relative to the store, and
+ * sort the list. A place may be listed several times. Local.
+ */
+int sweep_places(struct path_list *out, const struct sweep *sweep);
+
+/*
+ * Append the files that the settings name in the place of what would be made or drawn: weights, banks,
+ * heads, start values, orders, token ids, tokenizer. Local.
+ */
+int sweep_files(struct path_list *out, const struct sweep *sweep);
+
+/*
+ * Add to a JSON object what the sweep reads: "weights", {file, hash}, and "datasets", for each {name, root,
+ * meta, manifest (hash), classes, images, anomalous, masks}. Local.
+ */
+int sweep_put_inputs(struct cJSON *object, const struct sweep *sweep);
 
 /*
  * How long what is missing would take on so many ranks, and how near that is to what must be, as a

@@ -73,6 +73,7 @@ struct cell {
     uint8_t wants_scores;
 };
 
+struct str;
 struct status; /* what status.json says; see status.c */
 
 struct sweep {
@@ -171,6 +172,15 @@ int row_build(struct sweep *sweep, struct cell *cell, size_t class_id);
 /* Read a row's artefact and append what it says to results, under the setting's label. */
 int row_collect(const struct sweep *sweep, const struct cell *cell, size_t class_id,
                 struct results *out);
+
+/* ---- what is made again ---- */
+
+/*
+ * Append lines for people: which products are to be made although the store has them made from other
+ * inputs that no setting of this sweep uses, and which inputs differ. Products with the same reason
+ * share a line. Local, on rank 0.
+ */
+int reasons_add(struct str *out, const struct sweep *sweep);
 
 /* ---- stages ---- */
 

@@ -127,4 +127,7 @@ int torch_write_commit(struct torch_writer **w);
 /* Give up: nothing was written. NULL is fine. */
 void torch_write_abort(struct torch_writer **w);
 
+/* Name and version of the zip library; static storage. */
+const char *torch_library(void);
+
 #endif /* TENSOR_TORCH_H */

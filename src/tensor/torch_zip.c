@@ -217,3 +217,8 @@ out:
         MEM_FREE(*out);
     return rc;
 }
+
+const char *torch_library(void)
+{
+    return "libzip " LIBZIP_VERSION;
+}

@@ -86,8 +86,8 @@ check_py "version --json, doctor --json" "$dir/version.json" "$dir/doctor.json" 
 import sys
 from cli import load
 version, doctor = load(sys.argv[1]), load(sys.argv[2])
-libraries = ["mpi", "hdf5", "cpu kernels", "cuda", "nccl"]
-assert list(version) == ["mrad", "commit", "build", "compiler", *libraries], list(version)
+libraries = ["mpi", "hdf5", "cpu kernels", "cuda", "nccl", "images", "cjson", "hashes", "archives", "zlib"]
+assert list(version) == ["mrad", "commit", "build", "compiler", "flags", *libraries], list(version)
 assert list(doctor) == [*libraries, "ranks", "threads", "memory", "weights", "store"], list(doctor)
 assert all(isinstance(v, str) and v for v in (*version.values(), *doctor.values()))
 PY

@@ -15,7 +15,7 @@ output=$dir/nodes-sweep-${id[sweep]}.out
 output_has "$output" "job ${id[sweep]}: ends 20"
 output_has "$output" "stops 60 s before"
 [ "$(field "${id[sweep]}" NodeList)" = 'n[1-2]' ] || fail "the sweep ran on $(field "${id[sweep]}" NodeList)"
-grep -q '"ranks":.*4' "$dir/nodes/out/run.json" || fail "run.json does not say 4 ranks"
+grep -qE '^\s"ranks":\s4,' "$dir/nodes/out/run.json" || fail "run.json does not say 4 ranks"
 grep -q "\"SLURM_JOB_ID\":.*\"${id[sweep]}\"" "$dir/nodes/out/run.json" || fail "run.json does not name the job"
 [ "$has_names" = 0 ] || grep -q '"host":.*"n1"' "$dir/nodes/out/run.json" || fail "run.json does not name the node"
 
@@ -25,7 +25,7 @@ submit_job gpus --nodes 2 --gpus-per-node 2 --time 5
 demand_job "${id[sweep]}" COMPLETED 0:0
 demand_same gpus calm
 field "${id[sweep]}" TresPerNode | grep -qE "gpu:2$" || fail "wanted 2 GPUs a node, the job has $(field "${id[sweep]}" TresPerNode)"
-grep -q '"ranks":.*4' "$dir/gpus/out/run.json" || fail "wanted a rank for each GPU"
+grep -qE '^\s"ranks":\s4,' "$dir/gpus/out/run.json" || fail "wanted a rank for each GPU"
 
 doctor() { # WORDS OF SRUN...
     timeout 60 srun --time=5 "$@" >"$log" 2>&1
