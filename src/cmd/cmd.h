@@ -25,7 +25,7 @@ struct args {
     char **set; /* [n_set] "key=value", owned */
     size_t n_set, set_cap;
     const char *train, *test, *dump, *info, *out, *class_name, *meta, *bank; /* borrowed, or NULL */
-    const char *simulate, *grid;                                             /* borrowed, or NULL */
+    const char *simulate, *grid, *variant;                                   /* borrowed, or NULL */
     const char *compare, *check, *tolerance;                                 /* borrowed, or NULL */
     long repeat;
     bool json;

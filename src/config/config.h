@@ -147,6 +147,12 @@ int config_stage_text(char **out, const struct config *config, int stages);
 int config_ablate(struct config **out, const struct config *config,
                   const struct ablation *ablation);
 
+/*
+ * The folder NAME of the program's own configs/: under MRAD_CONFIGS where that is set, else configs/ or
+ * share/mrad/configs/ in the folder of the program or one above it. Caller frees *out. ERR_IO: not found.
+ */
+int config_find(char **out, const char *name);
+
 /* Print the field table for people: key, kind, range, default, help. */
 int config_help(char **out);
 

@@ -38,41 +38,12 @@ out:
     return rc;
 }
 
-int report_dir(struct indexer *ix, const char *dir, const char *name)
-{
-    int rc = ERR_OK;
-    char *with_slash = NULL;
-    TRY(str_make(&with_slash, "%s/", name));
-    TRY(report_file(&ix->report->ignored, dir, with_slash));
-out:
-    MEM_FREE(with_slash);
-    return rc;
-}
-
-int report_dirs(struct indexer *ix, const struct folder *f)
-{
-    int rc = ERR_OK;
-    for (size_t i = 0; i < f->dir.n; i++)
-        TRY(report_dir(ix, f->path, f->dir.name[i]));
-out:
-    return rc;
-}
-
-int report_orphans(struct indexer *ix, const struct folder *f)
+int folder_report(const struct folder *f, struct path_list *list)
 {
     int rc = ERR_OK;
     for (size_t i = 0; i < f->n_images; i++)
         if (!f->image[i].is_used)
-            TRY(report_file(&ix->report->orphan_mask, f->path, f->image[i].name));
-out:
-    return rc;
-}
-
-int report_images(struct indexer *ix, const struct folder *f)
-{
-    int rc = ERR_OK;
-    for (size_t i = 0; i < f->n_images; i++)
-        TRY(report_file(&ix->report->ignored, f->path, f->image[i].name));
+            TRY(report_file(list, f->path, f->image[i].name));
 out:
     return rc;
 }
@@ -103,6 +74,37 @@ out:
     return rc;
 }
 
+/* Files that are no images and still no news: our own product, and lists that the layout reads. */
+static int is_expected(bool *out, const struct indexer *ix, const char *path)
+{
+    int rc = ERR_OK;
+    const struct rule *end = ix->layout->rule + MAX_RULES;
+    *out = strcmp(path, "meta.json") == 0;
+    for (const struct rule *r = ix->layout->rule; !*out && r < end && r->images; r++) {
+        struct stars stars;
+        if (!r->list)
+            continue;
+        TRY(pattern_match(out, &stars, r->list, path));
+        stars_free(&stars);
+    }
+out:
+    return rc;
+}
+
+static int report_other(const struct folder *f, struct indexer *ix, const char *name)
+{
+    int rc = ERR_OK;
+    bool is_known = false;
+    char *path = NULL;
+    TRY(path_join(&path, f->path, name));
+    TRY(is_expected(&is_known, ix, path));
+    if (!is_known)
+        TRY(path_list_add(&ix->report->ignored, path));
+out:
+    MEM_FREE(path);
+    return rc;
+}
+
 static int sort_entry(struct folder *f, struct indexer *ix, const char *dir, const char *name)
 {
     int rc = ERR_OK;
@@ -112,8 +114,8 @@ static int sort_entry(struct folder *f, struct indexer *ix, const char *dir, con
         TRY(path_list_add(&f->dir, name));
     else if (path_is_file(path) && is_image_name(name))
         TRY(add_image(f, name));
-    else if (f->path[0] || strcmp(name, "meta.json") != 0) /* our own product is no news */
-        TRY(report_file(&ix->report->ignored, f->path, name));
+    else
+        TRY(report_other(f, ix, name));
 out:
     MEM_FREE(path);
     return rc;
@@ -153,28 +155,6 @@ void folder_free(struct folder *f)
     *f = (struct folder){0};
 }
 
-bool folder_has_dir(const struct folder *f, const char *name)
-{
-    for (size_t i = 0; i < f->dir.n; i++)
-        if (strcmp(f->dir.name[i], name) == 0)
-            return true;
-    return false;
-}
-
-int folder_is(bool *out, const struct indexer *ix, const char *dir, const char *name)
-{
-    int rc = ERR_OK;
-    char *relative = NULL;
-    char *path = NULL;
-    TRY(path_join(&relative, dir, name));
-    TRY(path_join(&path, ix->root, relative));
-    *out = path_is_dir(path);
-out:
-    MEM_FREE(relative);
-    MEM_FREE(path);
-    return rc;
-}
-
 static int compare_stem(const void *stem, const void *image)
 {
     return strcmp(stem, ((const struct image_name *)image)->stem);
@@ -194,20 +174,50 @@ out:
     return rc;
 }
 
-int index_add(struct indexer *ix, struct split *s, const struct pair *pair)
+int report_unreadable(struct indexer *ix, const char *path)
+{
+    int rc = ERR_OK;
+    const char *why = err_message();
+    size_t n = strlen(ix->root);
+    if (str_starts(why, path)) /* in the list paths begin below the root */
+        why += n + (ix->root[n ? n - 1 : 0] != '/');
+    TRY(path_list_add(&ix->report->unreadable, why));
+    err_clear();
+out:
+    return rc;
+}
+
+/* A header that no decoder takes is reported; the walk goes on. */
+static int check_image(struct indexer *ix, const char *path)
+{
+    int rc = ERR_OK;
+    char *full = NULL;
+    if (!ix->options->check_image)
+        return ERR_OK;
+    TRY(path_join(&full, ix->root, path));
+    if (ix->options->check_image(full) != ERR_OK)
+        TRY(report_unreadable(ix, full));
+out:
+    MEM_FREE(full);
+    return rc;
+}
+
+int index_add(struct indexer *ix, struct split *s, const struct entry *entry)
 {
     int rc = ERR_OK;
     char *image = NULL;
     char *mask = NULL;
-    struct item item = {.mask = "", .specie = pair->specie, .is_anomalous = pair->is_anomalous};
-    TRY(path_join(&image, pair->images->path, pair->image->name));
+    struct item item = {.mask = "", .specie = entry->specie, .is_anomalous = entry->is_anomalous};
+    TRY(path_join(&image, entry->images->path, entry->image->name));
+    TRY(check_image(ix, image));
     item.image = image;
-    if (pair->mask) {
-        TRY(path_join(&mask, pair->masks->path, pair->mask->name));
+    if (entry->mask) {
+        TRY(path_join(&mask, entry->masks->path, entry->mask->name));
+        TRY(check_image(ix, mask));
         item.mask = mask;
-    }
-    if (item.is_anomalous && ix->has_masks && !mask)
+    } else if (item.is_anomalous) {
         TRY(path_list_add(&ix->report->missing_mask, image));
+    }
     TRY(split_add_item(s, ix->m, &item));
 out:
     MEM_FREE(image);

@@ -161,6 +161,12 @@ static const struct image_format *format_of(const struct image_bytes *file)
     return NULL;
 }
 
+static int unknown_kind(const char *name)
+{
+    return err_set(ERR_FORMAT, __FILE__, __LINE__, __func__,
+                   "%s: not a PNG, JPEG, GIF, BMP, TIFF, PNM or TGA image", name);
+}
+
 int image_decode(struct image *out, const uint8_t *bytes, size_t n, const char *name)
 {
     int rc = ERR_OK;
@@ -172,7 +178,7 @@ int image_decode(struct image *out, const uint8_t *bytes, size_t n, const char *
         FAIL(ERR_FORMAT, "%s: larger than the 1 GiB that is read of an image", name);
     format = format_of(&file);
     if (!format)
-        FAIL(ERR_FORMAT, "%s: not a PNG, JPEG, GIF, BMP, TIFF, PNM or TGA image", name);
+        TRY(unknown_kind(name));
     if (format->probe) {
         TRY(format->probe(&header, &file));
         TRY(image_check_header(&header, &file));
@@ -184,6 +190,20 @@ int image_decode(struct image *out, const uint8_t *bytes, size_t n, const char *
 out:
     if (rc != ERR_OK)
         image_free(out);
+    return rc;
+}
+
+int image_check_kind(const char *path)
+{
+    int rc = ERR_OK;
+    struct file_map map = {0};
+    struct image_bytes file;
+    TRY(file_map_open(&map, path));
+    file = (struct image_bytes){map.data, map.size, path};
+    if (!format_of(&file))
+        TRY(unknown_kind(path));
+out:
+    file_map_close(&map);
     return rc;
 }
 

@@ -54,6 +54,12 @@ int image_load(struct image *out, const char *path);
 /* The same from n bytes in memory; name stands for the path in messages. */
 int image_decode(struct image *out, const uint8_t *bytes, size_t n, const char *name);
 
+/*
+ * Whether the first bytes are of a kind that image_load reads; nothing else is looked at. ERR_IO, ERR_FORMAT
+ * with the message of image_load.
+ */
+int image_check_kind(const char *path);
+
 /* Release the pixels and make it empty. */
 void image_free(struct image *image);
 

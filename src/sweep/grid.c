@@ -1,25 +1,18 @@
 /*
- * grid.c - the whole benchmark without any data: data sets of the published sizes, every variant on
+ * grid.c - the whole benchmark without any data: data sets of the sizes in the catalog, every variant on
  * every ordered pair, nothing made yet. For planning only: nothing in it lies anywhere.
  */
 #include "base/err.h"
 #include "base/mem.h"
+#include "datasets/datasets.h"
 #include "sweep/sweep_int.h"
 
-#include <string.h>
+enum { N_SETS = 16 };
 
-/* Images and classes of the test splits that the method reads; DAGM in the cut of 2700 images. */
-static const struct set {
-    const char *name;
+/* A test split that the method reads. */
+struct size {
     size_t n_images, n_classes;
-} sets[] = {
-    {"mvtec", 1725, 15},  {"visa", 2162, 12},  {"mpdd", 458, 6},  {"btad", 741, 3},
-    {"dtd", 1304, 12},    {"ksdd2", 1004, 1},  {"dagm", 2700, 7}, {"headct", 200, 1},
-    {"brainmri", 253, 1}, {"br35h", 3000, 1},  {"isic", 379, 1},  {"clinicdb", 612, 1},
-    {"colondb", 380, 1},  {"kvasir", 1000, 1}, {"endo", 200, 1},  {"cvc300", 60, 1},
 };
-
-enum { N_SETS = sizeof sets / sizeof *sets };
 
 static const char *const variants[] = {"mrad-tf", "mrad-ft", "mrad-clip"};
 enum { N_VARIANTS = sizeof variants / sizeof *variants };
@@ -38,10 +31,43 @@ struct grid {
     size_t order[N_VARIANTS * N_SETS * N_SETS];
 };
 
-static int fill_set(struct grid *g, size_t i, const struct config *c)
+/* The first variant whose classes are known: the official one but for DAGM, there the cut of 2700 images. */
+static int size_of(struct size *out, const struct dataset_info *set)
 {
     int rc = ERR_OK;
-    const struct set *set = &sets[i];
+    const struct variant *v = set->variant;
+    while (v < set->variant + set->n_variants && v->n_classes == 0)
+        v++;
+    if (v == set->variant + set->n_variants || v->total.normal < 0 || v->total.anomalous < 0)
+        FAIL(ERR_FORMAT, "configs/datasets: nobody counted the images of %s", set->name);
+    *out = (struct size){(size_t)(v->total.normal + v->total.anomalous), v->n_classes};
+out:
+    return rc;
+}
+
+/* sizes [N_SETS] of the sets of the benchmark, in the catalog's order. */
+static int read_sizes(struct size *sizes)
+{
+    int rc = ERR_OK;
+    size_t n = 0;
+    struct catalog *catalog = NULL;
+    TRY(catalog_load(&catalog, NULL));
+    for (size_t i = 0; i < catalog->n_sets; i++) {
+        const struct dataset_info *set = &catalog->set[i];
+        if (set->is_in_benchmark && n < N_SETS)
+            TRY(size_of(&sizes[n], set));
+        n += set->is_in_benchmark;
+    }
+    if (n != N_SETS)
+        FAIL(ERR_FORMAT, "configs/datasets: %zu sets are in the benchmark, wanted %d", n, N_SETS);
+out:
+    catalog_free(&catalog);
+    return rc;
+}
+
+static int fill_set(struct grid *g, size_t i, const struct size *set, const struct config *c)
+{
+    int rc = ERR_OK;
     struct manifest *m = &g->manifest[i];
     m->n_items = set->n_images;
     m->n_classes = set->n_classes;
@@ -92,9 +118,11 @@ int grid_new(struct grid **out, const struct config *config)
 {
     int rc = ERR_OK;
     struct grid *g = NULL;
+    struct size sizes[N_SETS] = {0};
     TRY(MEM_NEW(g, 1));
+    TRY(read_sizes(sizes));
     for (size_t i = 0; i < N_SETS; i++)
-        TRY(fill_set(g, i, config));
+        TRY(fill_set(g, i, &sizes[i], config));
     g->sweep = (struct sweep){.config = config,
                               .goal = SWEEP_ALL,
                               .member = g->member,

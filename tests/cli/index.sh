@@ -39,14 +39,14 @@ PY
 # mvtec: folders name the classes; what does not belong is reported, an orphan mask too
 put "$image" b/train/good/0.png b/test/good/0.png b/test/cut/0.png b/test/cut/1.png 'a c/test/ok/0.png' notes/0.png
 put "$mask" b/ground_truth/cut/0_mask.png b/ground_truth/cut/1.png b/ground_truth/cut/9_mask.png
-run 0 index MVTec-AD "$dir/raw"
+run 0 index MVTec-AD "$dir/raw" --variant any
 counts_are 'a c 1 0 0
 b 1 2 2'
 entries_are "$dir/raw/meta.json" 'a c|a c/test/ok/0.png||ok|0
 b|b/test/cut/0.png|b/ground_truth/cut/0_mask.png|cut|1
 b|b/test/cut/1.png|b/ground_truth/cut/1.png|cut|1
 b|b/test/good/0.png||good|0'
-err_has 'warning: masks without an image (1):'
+err_has 'warning: masks without an anomalous image (1):'
 err_has '  b/ground_truth/cut/9_mask.png'
 err_has 'warning: ignored (1):'
 err_has '  notes/'
@@ -54,7 +54,7 @@ err_has "mrad: $dir/raw/meta.json"
 cp "$dir/raw/meta.json" "$dir/first.json"
 
 # again: the same bytes, its own product is no news; --out leaves the root alone
-run 0 index mvtec "$dir/raw" --out "$dir/elsewhere/x.json"
+run 0 index mvtec "$dir/raw" --variant any --out "$dir/elsewhere/x.json"
 cmp "$dir/first.json" "$dir/elsewhere/x.json" || fail "--out writes something else"
 ! grep -q 'meta\.json' "$dir/err" || fail "$last reports meta.json: $(cat "$dir/err")"
 
@@ -89,7 +89,7 @@ black_png "$dir/black.png"
 put "$image" kos01/Part0.jpg kos01/Part1.jpg kos02/Part0.jpg
 put "$mask" kos01/Part0_label.png
 put "$dir/black.png" kos01/Part1_label.png kos02/Part0_label.png
-run 0 index ksdd "$dir/raw"
+run 0 index ksdd "$dir/raw" --variant any
 counts_are 'electrical commutators 2 1 1'
 entries_are "$dir/raw/meta.json" 'electrical commutators|kos01/Part0.jpg|kos01/Part0_label.png|defect|1
 electrical commutators|kos01/Part1.jpg||good|0
@@ -109,7 +109,7 @@ put "$mask" masks/1.png masks/2.png masks/3.png
 run 0 index layout:images-masks "$dir/raw" --class polyp
 counts_are 'polyp 0 2 2'
 err_has '  masks/3.png'
-run 0 index ClinicDB "$dir/raw"
+run 0 index ClinicDB "$dir/raw" --variant any
 counts_are 'colon 0 2 2'
 entries_are "$dir/raw/meta.json" 'colon|images/1.png|masks/1.png||1
 colon|images/2.bmp|masks/2.png||1'
@@ -118,25 +118,25 @@ run 1 index ClinicDB "$dir/raw"
 err_has '1 anomalous images have no mask, the first is images/2.bmp'
 rm -r "$dir/raw/masks"
 run 1 index ClinicDB "$dir/raw"
-err_has 'found no folder masks/, wanted images/ and masks/'
+err_has 'found no masks; the layout "images-masks" expects {images,masks}/'
 rm -r "$dir/raw"
 
 # yes-no: no masks; the archive holds everything twice
 put "$image" brain_tumor_dataset/yes/Y1.jpg brain_tumor_dataset/no/1\ no.jpeg yes/Y1.jpg
-run 0 index BrainMRI "$dir/raw"
+run 0 index BrainMRI "$dir/raw" --variant any
 counts_are 'brain 1 1 0'
 entries_are "$dir/raw/meta.json" 'brain|brain_tumor_dataset/no/1 no.jpeg||no|0
 brain|brain_tumor_dataset/yes/Y1.jpg||yes|1'
 err_has '  yes/'
 rm -r "$dir/raw/brain_tumor_dataset"
 put "$image" no/1.jpg pred/1.jpg
-run 0 index Br35H "$dir/raw"
+run 0 index Br35H "$dir/raw" --variant any
 counts_are 'brain 1 1 0'
 err_has '  pred/'
 
 # another layout, no folder, no right to write
 run 1 index mvtec "$dir/raw"
-err_has 'found no test image; the layout "mvtec" expects CLASS/'
+err_has 'found no */test; the layout "mvtec" expects CLASS/'
 out_is_empty
 refused 1 "cannot open the folder $dir/none" index mvtec "$dir/none"
 refused 1 "cannot open the folder $image" index mvtec "$image"

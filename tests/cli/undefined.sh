@@ -22,8 +22,8 @@ for image in "$dir"/world/cells/*/test/*/*.png; do
     name=${image#"$dir"/world/cells/}
     [ ! -f "$mask" ] || { cp "$image" "$polyp/images/${name//\//_}" && cp "$mask" "$polyp/masks/${name//\//_}"; }
 done
-run 0 index BrainMRI "$dir/world/brain"
-run 0 index Kvasir "$polyp"
+run 0 index BrainMRI "$dir/world/brain" --variant any
+run 0 index Kvasir "$polyp" --variant any
 
 write_job "$dir/job.json" "fabric brain polyp"
 run 0 sweep "$dir/job.json"

@@ -95,7 +95,7 @@ static void mvtec_folders_become_a_manifest(void **state)
     train = lines(m->train.class_name, m->train.item, m->train.n_items);
     assert_string_equal(train, "b c|b c/train/good/0.png||good|0\n");
     MEM_FREE(train);
-    expect_report(&r, "warning: masks without an image (2):\n"
+    expect_report(&r, "warning: masks without an anomalous image (2):\n"
                       "  b c/ground_truth/cut/7_mask.png\n"
                       "  b c/ground_truth/gone/0_mask.png\n"
                       "warning: ignored (6):\n"
@@ -181,16 +181,20 @@ static void another_layout_is_named(void **state)
     (void)state;
     put_all(dir, files);
     CHECK_FAILS(dataset_index(&m, &r, "visa", dir, NULL), ERR_FORMAT,
-                "found no test image; the layout \"mvtec\" expects CLASS/{train/good,");
-    expect_report(&r, "warning: ignored (1):\n  candle/\n");
+                "found no split_csv/1cls.csv; the layout \"visa\" expects CLASS/Data/");
+    index_report_free(&r);
+    CHECK_FAILS(dataset_index(&m, &r, "layout:mvtec", dir, NULL), ERR_FORMAT,
+                "found no */test; the layout \"mvtec\" expects CLASS/{train/good,");
+    expect_report(&r, "");
     put_all(dir, empty);
-    CHECK_FAILS(dataset_index(&m, &r, "visa", dir, NULL), ERR_FORMAT,
+    CHECK_FAILS(dataset_index(&m, &r, "layout:mvtec", dir, NULL), ERR_FORMAT,
                 "class \"y\" has no test image");
     index_report_free(&r);
-    CHECK_FAILS(dataset_index(&m, &r, "CVC-300", dir, NULL), ERR_FORMAT,
-                "found no folder images/, wanted images/ and masks/");
+    CHECK_FAILS(dataset_index(&m, &r, "layout:images-masks", dir, NULL), ERR_FORMAT,
+                "found no images; the layout \"images-masks\" expects {images,masks}/");
     index_report_free(&r);
-    CHECK_FAILS(dataset_index(&m, &r, "br35", dir, NULL), ERR_FORMAT, "found no folder yes/");
+    CHECK_FAILS(dataset_index(&m, &r, "layout:yes-no", dir, NULL), ERR_FORMAT,
+                "found no yes; the layout \"yes-no\"");
     index_report_free(&r);
     check_drop_folder(dir);
 }
@@ -234,7 +238,7 @@ static void kolektor_labels_are_looked_into(void **state)
                 "no mask, the first is "
                 "kos02/Part0.jpg");
     expect_report(&r, "error: anomalous images without a mask (1):\n  kos02/Part0.jpg\n"
-                      "warning: masks without an image (1):\n  kos02/Part5_label.bmp\n"
+                      "warning: masks without an anomalous image (1):\n  kos02/Part5_label.bmp\n"
                       "warning: ignored (3):\n  kos02/sub/\n  other/\n  x.png\n");
     put(dir, "kos02/Part0_label.bmp", "");
     CHECK_FAILS(dataset_index(&m, &r, "sdd", dir, &options), ERR_FORMAT, "Part0_label.bmp: not an");
@@ -265,7 +269,7 @@ static void polyps_pair_by_stem(void **state)
     expect_test(m, "colon|images/1.png|masks/1.png||1\n"
                    "colon|images/10.JPG|masks/10.tif||1\n"
                    "colon|images/2 b.png|masks/2 b.jpg||1\n");
-    expect_report(&r, "warning: masks without an image (1):\n  masks/0.png\n"
+    expect_report(&r, "warning: masks without an anomalous image (1):\n  masks/0.png\n"
                       "warning: ignored (4):\n  extra/\n  images/Thumbs\n  masks/deep/\n"
                       "  overview.png\n");
     manifest_free(&m);
@@ -300,6 +304,117 @@ static void brain_folders_say_yes_or_no(void **state)
                    "brain|brain_tumor_dataset/yes/y.jpg||yes|1\n");
     expect_report(&r, "warning: ignored (5):\n  brain_tumor_dataset/yes/y.txt\n  no/\n  pred/\n"
                       "  top.jpg\n  yes/\n");
+    manifest_free(&m);
+    check_drop_folder(dir);
+}
+
+static void label_lists_decide(void **state)
+{
+    static const char *const files[] = {"Class1/Test/0001.PNG",
+                                        "Class1/Test/0002.PNG",
+                                        "Class1/Test/0003.png",
+                                        "Class1/Test/Label/0002_label.PNG",
+                                        "Class1/Test/Label/0003_label.PNG",
+                                        "Class1/Test/Label/0009_label.PNG",
+                                        NULL};
+    static const char list[] = "1\n1\t0\t0001.PNG\t0\t0\r\n\n2\t1\t0002.PNG\t1\t0002_label.PNG\n";
+    char *dir = check_folder();
+    struct manifest *m = NULL;
+    struct index_report r;
+    (void)state;
+    put_all(dir, files);
+    put(dir, "Class1/Test/Label/Labels.txt", list);
+    CHECK_FAILS(dataset_index(&m, &r, "DAGM", dir, NULL), ERR_FORMAT,
+                "1 images are not in the label list, the first is Class1/Test/0003.png");
+    index_report_free(&r);
+    put(dir, "Class1/Test/Label/Labels.txt", "1\n1\t0\t0001.PNG\n2\t1\t0002.PNG\n3\t0\t0003.PNG");
+    CHECK_OK(dataset_index(&m, &r, "DAGM", dir, NULL));
+    expect_test(m, "Class1|Class1/Test/0001.PNG||good|0\n"
+                   "Class1|Class1/Test/0002.PNG|Class1/Test/Label/0002_label.PNG|defect|1\n"
+                   "Class1|Class1/Test/0003.png||good|0\n");
+    expect_report(&r, "warning: masks without an anomalous image (2):\n"
+                      "  Class1/Test/Label/0003_label.PNG\n"
+                      "  Class1/Test/Label/0009_label.PNG\n");
+    manifest_free(&m);
+    put(dir, "Class1/Test/Label/Labels.txt", "1\n1\t0\t0001.PNG\n7\t1\t0001.PNG\n");
+    CHECK_FAILS(dataset_index(&m, &r, "DAGM", dir, NULL), ERR_FORMAT,
+                "Labels.txt, line 3: the image Class1/Test/0001.PNG was listed in line 2 already");
+    index_report_free(&r);
+    put(dir, "Class1/Test/Label/Labels.txt", "1\n1\tx\t0001.PNG\n");
+    CHECK_FAILS(dataset_index(&m, &r, "DAGM", dir, NULL), ERR_FORMAT,
+                "Labels.txt, line 2: found \"x\", wanted 0 or 1");
+    index_report_free(&r);
+    check_drop_folder(dir);
+}
+
+/* Stands for the decoder: an image is a file that is not empty. */
+static int is_not_empty(const char *path)
+{
+    int rc = ERR_OK;
+    char *text = NULL;
+    size_t n = 0;
+    TRY(file_read(path, 100, &text, &n));
+    if (n == 0)
+        FAIL(ERR_FORMAT, "%s: empty", path);
+out:
+    MEM_FREE(text);
+    return rc;
+}
+
+static void files_that_are_no_images_are_listed(void **state)
+{
+    static const char *const empty[] = {"no/1.jpg", "yes/2.jpg", NULL};
+    const struct index_options options = {.check_image = is_not_empty};
+    char *dir = check_folder();
+    struct manifest *m = NULL;
+    struct index_report r;
+    (void)state;
+    put_all(dir, empty);
+    put(dir, "yes/1.jpg", "x");
+    CHECK_FAILS(dataset_index(&m, &r, "Br35H", dir, &options), ERR_FORMAT,
+                "2 files are no images, the first is no/1.jpg: empty");
+    expect_report(&r, "error: files that are no images (2):\n"
+                      "  no/1.jpg: empty\n  yes/2.jpg: empty\n");
+    check_drop_folder(dir);
+}
+
+static void counts_are_compared_with_the_nearest_variant(void **state)
+{
+    static const char *const files[] = {"images/1.png", "masks/1.png", NULL};
+    char *dir = check_folder();
+    struct manifest *m = NULL;
+    struct index_report r;
+    struct catalog *catalog = NULL;
+    struct tally c;
+    const struct dataset_info *set;
+    (void)state;
+    put_all(dir, files);
+    CHECK_OK(dataset_index(&m, &r, "clinicdb", dir, NULL));
+    index_report_free(&r);
+    CHECK_OK(catalog_load(&catalog, NULL));
+    assert_null(catalog_find(catalog, "clinic"));
+    set = catalog_find(catalog, "CLINICDB");
+    assert_non_null(set);
+    CHECK_OK(manifest_compare(&c, m, set, NULL));
+    assert_string_equal(c.variant->name, "pranet"); /* 62 is nearer to 1 than 612 */
+    assert_int_equal(c.state, COUNTS_WRONG);
+    assert_int_equal(c.n_lines, 1);
+    assert_int_equal(c.line[0].found.n_masks, 1);
+    assert_int_equal(c.line[0].wanted.anomalous, 62);
+    tally_free(&c);
+    CHECK_OK(manifest_compare(&c, m, set, "OFFICIAL"));
+    assert_int_equal(c.line[0].wanted.anomalous, 612);
+    tally_free(&c);
+    CHECK_FAILS(manifest_compare(&c, m, set, "x"), ERR_USAGE, "known: official, pranet");
+    CHECK_OK(manifest_compare(&c, m, catalog_find(catalog, "tn3k"), NULL));
+    assert_int_equal(c.state, COUNTS_UNKNOWN);
+    tally_free(&c);
+    catalog_free(&catalog);
+    CHECK_FAILS(catalog_load(&catalog, dir), ERR_FORMAT, "holds no NAME.json");
+    put(dir, "x.json", "{\"name\": \"x\", \"order\": 1, \"title\": 5}");
+    CHECK_FAILS(catalog_load(&catalog, dir), ERR_FORMAT, "x.json: title: wanted a text");
+    put(dir, "x.json", "{");
+    CHECK_FAILS(catalog_load(&catalog, dir), ERR_CONFIG, "x.json");
     manifest_free(&m);
     check_drop_folder(dir);
 }
@@ -339,9 +454,10 @@ static void unknown_names_list_the_known_ones(void **state)
     (void)state;
     CHECK_FAILS(dataset_index(&m, &r, "kvasor", ".", NULL), ERR_USAGE,
                 "unknown data set \"kvasor\" (did you mean Kvasir?); wanted mvtec, visa, ");
-    CHECK_FAILS(dataset_index(&m, &r, "layout:x", ".", NULL), ERR_USAGE, "or layout:yes-no");
+    CHECK_FAILS(dataset_index(&m, &r, "layout:x", ".", NULL), ERR_USAGE, "or layout:covid");
     CHECK_OK(dataset_list(&text));
-    assert_non_null(strstr(text, "Br35H          layout yes-no, also called Br35\n"));
+    assert_non_null(
+        strstr(text, "Br35H          layout yes-no or mvtec, also called Br35, brain-tumor-"));
     assert_non_null(strstr(text, "layout:kolektor      kosNN/"));
     MEM_FREE(text);
 }
@@ -357,6 +473,9 @@ int main(void)
         cmocka_unit_test(kolektor_labels_are_looked_into),
         cmocka_unit_test(polyps_pair_by_stem),
         cmocka_unit_test(brain_folders_say_yes_or_no),
+        cmocka_unit_test(label_lists_decide),
+        cmocka_unit_test(files_that_are_no_images_are_listed),
+        cmocka_unit_test(counts_are_compared_with_the_nearest_variant),
         cmocka_unit_test(an_unreadable_folder_is_named),
         cmocka_unit_test(unknown_names_list_the_known_ones),
     };

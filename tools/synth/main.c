@@ -19,6 +19,7 @@
 #include "datasets/datasets.h"
 #include "synth/captions.h"
 #include "synth/families.h"
+#include "synth/picture.h"
 #include "synth/png.h"
 
 #include <errno.h>
@@ -72,28 +73,6 @@ out:
     return rc;
 }
 
-/* Paint, damage, light. mask [size, size] is written for anomalous pictures. */
-static int draw_picture(struct scene *s, unsigned char *mask, const struct picture *p)
-{
-    int rc = ERR_OK;
-    const size_t n = 3 * (size_t)s->size * (size_t)s->size;
-    unsigned char *bare = NULL;
-    if (p->kind && form_needs_bare(p->kind->form)) {
-        TRY(MEM_NEW(bare, n));
-        s->bare = true;
-        p->family->paint(s);
-        memcpy(bare, s->pixels, n);
-        s->bare = false;
-    }
-    p->family->paint(s);
-    if (p->kind)
-        TRY(draw_defect(s, mask, bare, p->kind, p->n > 1 ? 256 * p->index / (p->n - 1) : 256));
-    light_up(s);
-out:
-    MEM_FREE(bare);
-    return rc;
-}
-
 static int make_picture(const struct job *job, struct picture *p)
 {
     int rc = ERR_OK;
@@ -105,7 +84,7 @@ static int make_picture(const struct job *job, struct picture *p)
     TRY(MEM_NEW(s.part, n));
     TRY(MEM_NEW(mask, n));
     TRY(hasher_new(&hasher));
-    TRY(draw_picture(&s, mask, p));
+    TRY(paint_picture(&s, mask, p->family, p->kind, p->n > 1 ? 256 * p->index / (p->n - 1) : 256));
     for (size_t i = 0; i < n && p->family->channels == 1; i++)
         s.pixels[i] = s.pixels[3 * i];
     TRY(save(job, p, false, s.pixels, p->family->channels));
