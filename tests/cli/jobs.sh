@@ -41,16 +41,16 @@ PY
     err_has "$(cat "$dir/job.weights")"
     out_is_empty
     run 1 plan "$job" --weights "$dir/model.safetensors" --image-size 56
-    err_has "$(head -n1 "$dir/job.roots")/meta.json"
+    grep -qFf <(sed 's|$|/meta.json|' "$dir/job.roots") "$dir/err" || fail "$job: names none of its data sets: $(cat "$dir/err")"
     out_is_empty
     options=(--weights "$dir/model.safetensors" --image-size 56 --store "$dir/store")
     while IFS= read -r name; do
         options+=(--dataset "$name=$dir/world/fabric")
     done <"$dir/job.names"
-    if grep -q '"tokens"' "$job"; then # token ids of a model that is not here: a fixture's, and its sizes
+    if grep -q '"mrad-clip"' "$job"; then # token ids of a model that is not here: a fixture's, and its sizes
         "$(dirname "$MRAD")/mrad-weights" --out "$dir/text.safetensors" --shape \
             image=56,patch=14,native_grid=4,width=64,layers=1,embed=64,text_width=64,text_layers=4,context=24,vocab=128
-        options+=(--weights "$dir/text.safetensors" --set train.clip.n_ctx=4
+        options+=(--weights "$dir/text.safetensors" --set train.clip.n_ctx=4 --set train.clip.deep_layers=3 --set train.clip.deep_len=4
             --set "train.clip.tokens=$MRAD_FIXTURES/tiny/golden.h5:/clip/tokens")
     fi
     run 0 plan "$job" "${options[@]}"
