@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The demo with the weights of the repository: the table of a commit is that of tests/fixtures/demo.json within 0.2
 # points, on one rank and on two; defects are no matter of brightness or colour; the text tower alone tells
-# damaged from flawless things.
+# damaged from flawless things (write_zero_shot.c).
 set -euo pipefail
 [ ! -w /dev/shm ] || export TMPDIR=/dev/shm
 source "$MRAD_SOURCE/tests/support/cli.sh"
