@@ -186,7 +186,7 @@ static int by_text(const void *a, const void *b)
 
 static bool is_listed(const struct path_list *in_use, const char *path, const char *store)
 {
-    const char *relative = path + strlen(store) + 1;
+    const char *relative = path + strlen(store) + strspn(path + strlen(store), "/");
     return in_use->n && bsearch(&relative, in_use->name, in_use->n, sizeof *in_use->name, by_text);
 }
 

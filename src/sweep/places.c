@@ -6,10 +6,11 @@
 
 #include <string.h>
 
-/* Places begin with the store's path as the configuration has it. */
+/* Places begin with the store's path as the configuration has it, with or without a slash at its end. */
 static int add_place(struct path_list *out, const struct sweep *s, const char *path)
 {
-    return path_list_add(out, path + strlen(s->config->store) + 1);
+    path += strlen(s->config->store);
+    return path_list_add(out, path + strspn(path, "/"));
 }
 
 static int add_member(struct path_list *out, const struct sweep *s, const struct member *m)

@@ -49,6 +49,9 @@ listing "$store" >"$dir/listing"
 run 0 gc "$dir/one.json" "$dir/two.json"
 out_has "nothing is deleted without --delete"
 out_has "hashes/scans.txt: no job refers to it"
+cp "$dir/out" "$dir/plain"
+run 0 gc "$dir/one.json" "$dir/two.json" --store "$store/" # a slash at the end names the same store
+cmp "$dir/out" "$dir/plain" || fail "with a slash gc finds other things: $(cat "$dir/out")"
 run 0 gc "$dir/one.json" "$dir/two.json" --json
 listing "$store" | diff "$dir/listing" - || fail "gc without --delete changed the store"
 cp "$dir/out" "$dir/gc.json"
