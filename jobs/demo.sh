@@ -12,7 +12,7 @@ cmake --build --preset release -- --quiet >&2
 
 if [ ! -f demo/data/scans/meta.json ]; then # written last
     echo "demo: drawing the pictures" >&2
-    "$bin/mrad-synth" --out demo/data --part benchmark --seed 1 --size 224 --normal 12 --anomalous 12 >&2
+    "$bin/mrad-synth" --out demo/data --part benchmark --seed 1 --size 224 --normal 16 --anomalous 16 >&2
 fi
 
 if [ "$(id -u)" = 0 ]; then # Open MPI wants to hear twice that root is meant
