@@ -108,6 +108,7 @@ diff "$dir/want" "$dir/run" >"$dir/diff" || fail "$last: $(cat "$dir/diff")"
 # ---- what the documentation shows ----
 
 cp "$job" "$dir/job.json"
+cp -r "$MRAD_SOURCE/jobs" "$dir/jobs"
 n=0
 while read -ra words; do
     submit 0 "${words[@]:1}" --dry-run --mrad "$MRAD"

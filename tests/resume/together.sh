@@ -31,6 +31,17 @@ end() { # NAME JOB
     wait "$2" || fail "$1 ended with $?: $(tail -n 5 "$dir/$1.log")"
 }
 
+# Wait until the status of a run says so, a minute or more.
+await_status() { # NAME PATTERN
+    local turn
+    for ((turn = 0; turn < 1200; turn++)); do
+        "$MRAD" status "$dir/$1/out" >"$log" 2>&1 || true
+        ! grep -q "$2" "$log" || return 0
+        sleep 0.05
+    done
+    fail "$1: status never says $2: $(cat "$log")"
+}
+
 # The two calm stores together hold what the pair's store must hold.
 demand_union() { # NAME
     local made
@@ -64,12 +75,7 @@ for ((i = 0; i < 600; i++)); do
     sleep 0.05
 done
 begin hung-b 2
-for ((i = 0; i < 600; i++)); do
-    ! grep -qs '"put_off":[[:space:]]*[1-9]' "$dir/hung-b/out/status.json" || break
-    sleep 0.05
-done
-"$MRAD" status "$dir/hung-b/out" >"$log"
-grep -q 'being made by another run' "$log" || fail "status does not tell of the other run: $(cat "$log")"
+await_status hung-b 'being made by another run'
 pkill -9 -P "$first" || true
 wait "$first" 2>/dev/null && fail "a run that was killed ended well"
 end hung-b "$job"
@@ -81,12 +87,7 @@ demand_union hung
 make_job slow world "fabric cells" '"features": {"shard_items": 1},'
 MRAD_FAULT=extract:sync:4:hang:rank=1 begin slow 2
 first=$job
-for ((i = 0; i < 1200; i++)); do
-    ! grep -qs '"rank":[[:space:]]*1' "$dir/slow/out/status.json" || break
-    sleep 0.05
-done
-"$MRAD" status "$dir/slow/out" >"$log"
-grep -q "^  slow: rank 1, $dir/slow/store/features/.*shard-.*expected" "$log" || fail "status does not tell who is slow: $(cat "$log")"
+await_status slow "^  slow: rank 1, $dir/slow/store/features/.*shard-.*expected"
 grep -q '^  last run: [1-9][0-9]* made' "$log" || fail "status does not tell what the journal has: $(cat "$log")"
 pkill -9 -P "$first" || true
 wait "$first" 2>/dev/null && fail "a run that was killed ended well"

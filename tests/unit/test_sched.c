@@ -8,39 +8,6 @@
 #include <math.h>
 #include <string.h>
 
-static struct sched *start(struct sched_draft *d, struct sched_options options)
-{
-    struct sched *s = NULL;
-    CHECK_OK(sched_draft_finish(d));
-    if (!options.max_attempts)
-        options.max_attempts = 1;
-    CHECK_OK(sched_new(&s, &d->graph, &options));
-    return s;
-}
-
-static void end(struct sched_draft *d, struct sched **s)
-{
-    sched_free(s);
-    sched_draft_release(d);
-}
-
-/* The next grant must be these items for this worker. */
-static void wants_items(struct sched *s, double now, size_t worker, uint32_t item)
-{
-    struct sched_grant g;
-    assert_true(sched_grant(s, now, &g));
-    assert_int_equal(g.kind, SCHED_ITEMS);
-    assert_int_equal(g.worker, worker);
-    assert_int_equal(g.n_items, 1);
-    assert_int_equal(g.item[0], item);
-}
-
-static void wants_nothing(struct sched *s, double now)
-{
-    struct sched_grant g;
-    assert_false(sched_grant(s, now, &g));
-}
-
 static void wants_leave(struct sched *s, size_t worker)
 {
     struct sched_grant g;
@@ -89,11 +56,11 @@ static void the_longest_path_goes_first(void **state)
     graph_add(&d, 3, 1); /* 3: as 0, and later */
     graph_add(&d, 4, 1); /* 4 */
     graph_edge(&d, 1, 2);
-    s = start(&d, (struct sched_options){.n_workers = 1});
+    s = graph_start(&d, (struct sched_options){.n_workers = 1});
     assert_true(fabs(sched_total(s) - 16) < 1e-9 && fabs(sched_critical(s) - 6) < 1e-9);
     sched_ask(s, 0);
     for (size_t i = 0; i < 5; i++) {
-        wants_items(s, 0, 0, (uint32_t[]){1, 2, 4, 0, 3}[i]);
+        wants_item(s, 0, 0, (uint32_t[]){1, 2, 4, 0, 3}[i]);
         wants_nothing(s, 0);
         assert_int_equal(sched_count(s, 0).done, i);
         done(s, 0, (uint32_t[]){1, 2, 4, 0, 3}[i], 0);
@@ -101,7 +68,7 @@ static void the_longest_path_goes_first(void **state)
     assert_true(sched_is_finished(s));
     wants_leave(s, 0);
     wants_nothing(s, 0);
-    end(&d, &s);
+    graph_end(&d, &s);
 }
 
 static void an_item_waits_for_all_before_it(void **state)
@@ -115,10 +82,10 @@ static void an_item_waits_for_all_before_it(void **state)
     graph_edge(&d, 0, 3);
     graph_edge(&d, 2, 3);
     graph_edge(&d, 1, 3);
-    s = start(&d, (struct sched_options){.n_workers = 4});
+    s = graph_start(&d, (struct sched_options){.n_workers = 4});
     for (size_t i = 0; i < 3; i++) {
         sched_ask(s, i);
-        wants_items(s, 0, i, (uint32_t)i);
+        wants_item(s, 0, i, (uint32_t)i);
     }
     sched_ask(s, 3);
     wants_nothing(s, 0);
@@ -126,7 +93,7 @@ static void an_item_waits_for_all_before_it(void **state)
     done(s, 0, 0, 1);
     wants_nothing(s, 1);
     sched_done(s, 2, 2, SCHED_MADE, 1);
-    wants_items(s, 1, 0, 3); /* the one that asked last */
+    wants_item(s, 1, 0, 3); /* the one that asked last */
     sched_ask(s, 2);
     wants_nothing(s, 1);
     sched_done(s, 0, 3, SCHED_MADE, 2);
@@ -138,7 +105,7 @@ static void an_item_waits_for_all_before_it(void **state)
     wants_nothing(s, 2); /* 0 has not asked */
     sched_ask(s, 0);
     wants_leave(s, 0);
-    end(&d, &s);
+    graph_end(&d, &s);
 }
 
 static void a_circle_is_refused(void **state)
@@ -169,23 +136,23 @@ static void a_worker_stays_with_its_tool_unless_the_rest_is_urgent(void **state)
     for (size_t i = 0; i < 40; i++)
         graph_add_with_tool(&d, i < 20 ? 2 : 1, i < 20 ? 1 : 2);
     graph_add_with_tool(&d, 1.5, 0);
-    s = start(&d, (struct sched_options){.n_workers = 2});
+    s = graph_start(&d, (struct sched_options){.n_workers = 2});
     sched_ask(s, 0);
-    wants_items(s, 0, 0, 0);
+    wants_item(s, 0, 0, 0);
     done(s, 0, 0, 1);
-    wants_items(s, 1, 0, 1);
+    wants_item(s, 1, 0, 1);
     done(s, 0, 1, 1);
     for (uint32_t i = 2; i < 20;
          i++) { /* 39.5 are left at i = 10: no item of 2 s decides the end */
-        wants_items(s, 1, 0, i);
+        wants_item(s, 1, 0, i);
         done(s, 0, i, 1);
     }
-    wants_items(s, 1, 0, 40); /* no tool is needed, and it is longer than those of tool 2 */
+    wants_item(s, 1, 0, 40); /* no tool is needed, and it is longer than those of tool 2 */
     done(s, 0, 40, 1);
-    wants_items(s, 1, 0, 20);
+    wants_item(s, 1, 0, 20);
     done(s, 0, 20, 1);
-    wants_items(s, 1, 0, 21);
-    end(&d, &s);
+    wants_item(s, 1, 0, 21);
+    graph_end(&d, &s);
 
     graph_begin(&d, 1, 3);
     for (size_t i = 0; i < 4; i++)
@@ -193,14 +160,14 @@ static void a_worker_stays_with_its_tool_unless_the_rest_is_urgent(void **state)
     graph_add_with_tool(&d, 1, 2);
     graph_add(&d, 9, 1);
     graph_edge(&d, 4, 5); /* the path of 10 decides */
-    s = start(&d, (struct sched_options){.n_workers = 2});
+    s = graph_start(&d, (struct sched_options){.n_workers = 2});
     sched_ask(s, 0);
-    wants_items(s, 0, 0, 4);
+    wants_item(s, 0, 0, 4);
     sched_ask(s, 1);
-    wants_items(s, 0, 1, 0);
+    wants_item(s, 0, 1, 0);
     done(s, 1, 0, 1);
-    wants_items(s, 1, 1, 1);
-    end(&d, &s);
+    wants_item(s, 1, 1, 1);
+    graph_end(&d, &s);
 }
 
 static void small_items_are_given_together(void **state)
@@ -213,7 +180,7 @@ static void small_items_are_given_together(void **state)
     graph_begin(&d, 1, 1);
     for (size_t i = 0; i < 1000; i++)
         graph_add(&d, 0.001, 1);
-    s = start(&d, (struct sched_options){.n_workers = 2, .batch_s = 0.0105});
+    s = graph_start(&d, (struct sched_options){.n_workers = 2, .batch_s = 0.0105});
     sched_ask(s, 0);
     assert_true(sched_grant(s, 0, &g));
     assert_int_equal(g.n_items, 10);
@@ -224,12 +191,12 @@ static void small_items_are_given_together(void **state)
     sched_ask(s, 0);
     assert_true(sched_grant(s, 1, &g));
     assert_int_equal(g.n_items, 1);
-    end(&d, &s);
+    graph_end(&d, &s);
 
     graph_begin(&d, 1, 1);
     for (size_t i = 0; i < 1000; i++)
         graph_add(&d, 0, 1);
-    s = start(&d, (struct sched_options){.n_workers = 2, .batch_s = 0.01});
+    s = graph_start(&d, (struct sched_options){.n_workers = 2, .batch_s = 0.01});
     while (!sched_is_finished(s)) {
         sched_ask(s, 0);
         assert_true(sched_grant(s, 0, &g));
@@ -241,7 +208,7 @@ static void small_items_are_given_together(void **state)
             sched_done(s, 0, g.item[i], SCHED_MADE, 0);
     }
     assert_int_equal(sum, 1000);
-    end(&d, &s);
+    graph_end(&d, &s);
 }
 
 /* ---- gangs ---- */
@@ -257,26 +224,26 @@ static void a_gang_forms_from_workers_that_become_free(void **state)
         graph_add(&d, 5, 1);
     graph_add(&d, 50, 4); /* 9: near, it waits for 1 only */
     graph_edge(&d, 1, 9);
-    s = start(&d, (struct sched_options){.n_workers = 5});
+    s = graph_start(&d, (struct sched_options){.n_workers = 5});
     sched_ask(s, 3);
     wants_nothing(s, 0); /* 5 workers, 2 gangs: it waits for one more */
     assert_true(fabs(sched_wake(s) - 12.5) < 1e-6);
     sched_ask(s, 1);
     wants_gang(s, 1, 0, 2, (uint32_t[]){1, 3});
     sched_ask(s, 0);
-    wants_items(s, 1, 0, 1); /* path 5 + 50 / 4 */
+    wants_item(s, 1, 0, 1); /* path 5 + 50 / 4 */
     sched_ask(s, 2);
-    wants_items(s, 1, 2, 2);
+    wants_item(s, 1, 2, 2);
     done(s, 0, 1, 6);
     wants_nothing(s, 6); /* 9 forms: still two gangs, one at work */
     sched_ask(s, 4);
     wants_gang(s, 6, 9, 2, (uint32_t[]){0, 4});
     done(s, 3, 0, 7);
-    wants_items(s, 7, 3, 3);
+    wants_item(s, 7, 3, 3);
     assert_int_equal(sched_count(s, 0).done, 1);
     done(s, 1, 0, 8);
     assert_int_equal(sched_count(s, 0).done, 2);
-    end(&d, &s);
+    graph_end(&d, &s);
 }
 
 static void a_gang_does_not_wait_for_long(void **state)
@@ -286,7 +253,7 @@ static void a_gang_does_not_wait_for_long(void **state)
     (void)state;
     graph_begin(&d, 1, 1);
     graph_add(&d, 80, 8);
-    s = start(&d, (struct sched_options){.n_workers = 8});
+    s = graph_start(&d, (struct sched_options){.n_workers = 8});
     for (size_t i = 0; i < 5; i++)
         sched_ask(s, i);
     wants_nothing(
@@ -295,7 +262,7 @@ static void a_gang_does_not_wait_for_long(void **state)
     wants_nothing(s, 3.4);
     wants_gang(s, 3.5, 0, 4, (uint32_t[]){1, 2, 3, 4});
     wants_nothing(s, 3.5);
-    end(&d, &s);
+    graph_end(&d, &s);
 }
 
 static void a_gang_of_one(void **state)
@@ -306,12 +273,12 @@ static void a_gang_of_one(void **state)
     graph_begin(&d, 1, 1);
     for (size_t i = 0; i < 4; i++)
         graph_add(&d, 10, 8);
-    s = start(&d, (struct sched_options){.n_workers = 4});
+    s = graph_start(&d, (struct sched_options){.n_workers = 4});
     for (uint32_t i = 0; i < 4; i++) {
         sched_ask(s, i);
         wants_gang(s, 0, i, 1, &i);
     }
-    end(&d, &s);
+    graph_end(&d, &s);
 }
 
 static void a_gang_fails_with_any_member(void **state)
@@ -321,7 +288,7 @@ static void a_gang_fails_with_any_member(void **state)
     (void)state;
     graph_begin(&d, 1, 1);
     graph_add(&d, 10, 2);
-    s = start(&d, (struct sched_options){.n_workers = 2, .max_attempts = 2});
+    s = graph_start(&d, (struct sched_options){.n_workers = 2, .max_attempts = 2});
     sched_ask(s, 0);
     sched_ask(s, 1);
     wants_gang(s, 0, 0, 2, (uint32_t[]){0, 1});
@@ -336,7 +303,7 @@ static void a_gang_fails_with_any_member(void **state)
     failed(s, 1, 0);
     assert_int_equal(sched_count(s, 0).failed, 1);
     wants_leave(s, 1);
-    end(&d, &s);
+    graph_end(&d, &s);
 }
 
 static void a_stop_dissolves_a_gang_that_forms(void **state)
@@ -346,7 +313,7 @@ static void a_stop_dissolves_a_gang_that_forms(void **state)
     (void)state;
     graph_begin(&d, 1, 1);
     graph_add(&d, 10, 2);
-    s = start(&d, (struct sched_options){.n_workers = 3});
+    s = graph_start(&d, (struct sched_options){.n_workers = 3});
     sched_ask(s, 2);
     wants_nothing(s, 0);
     sched_close(s);
@@ -355,7 +322,7 @@ static void a_stop_dissolves_a_gang_that_forms(void **state)
     sched_ask(s, 0);
     wants_leave(s, 0);
     assert_false(sched_is_finished(s));
-    end(&d, &s);
+    graph_end(&d, &s);
 }
 
 /* ---- slow, lost and failing workers ---- */
@@ -369,31 +336,31 @@ static void what_takes_too_long_is_given_again(void **state)
     graph_begin(&d, 1, 1);
     for (uint32_t i = 0; i < 20; i++)
         graph_add(&d, 1, 1);
-    s = start(&d, (struct sched_options){.n_workers = 3});
+    s = graph_start(&d, (struct sched_options){.n_workers = 3});
     sched_ask(s, 0);
     sched_ask(s, 1);
-    wants_items(s, 0, 1, 0);
-    wants_items(s, 0, 0, 1);
+    wants_item(s, 0, 1, 0);
+    wants_item(s, 0, 0, 1);
     for (uint32_t i = 1; i < 1 + SCHED_SAMPLES; i++) { /* twice as slow as said */
         assert_true(isinf(sched_wake(s)));
         now += 2;
         done(s, 0, i, now);
         if (i < SCHED_SAMPLES)
-            wants_items(s, now, 0, i + 1);
+            wants_item(s, now, 0, i + 1);
     }
     /* 16 s: item 0 was expected after 2 s, and is overdue since 6 s; it goes before 9 in item order */
-    wants_items(s, now, 0, 0);
+    wants_item(s, now, 0, 0);
     wants_nothing(s, now);
     sched_ask(s, 2);
-    wants_items(s, now, 2, 9);
+    wants_item(s, now, 2, 9);
     assert_true(fabs(sched_wake(s) - 22) < 1e-6);
     done(s, 0, 0, now + 2);
     assert_int_equal(sched_count(s, 0).done, 9);
-    wants_items(s, now + 2, 0, 10);
+    wants_item(s, now + 2, 0, 10);
     done(s, 1, 0, now + 3); /* the first finisher has won */
     assert_int_equal(sched_count(s, 0).done, 9);
-    wants_items(s, now + 3, 1, 11);
-    end(&d, &s);
+    wants_item(s, now + 3, 1, 11);
+    graph_end(&d, &s);
 }
 
 static void a_copy_that_is_not_needed_any_more_is_not_given(void **state)
@@ -404,22 +371,22 @@ static void a_copy_that_is_not_needed_any_more_is_not_given(void **state)
     graph_begin(&d, 1, 1);
     for (uint32_t i = 0; i < 2 + SCHED_SAMPLES; i++)
         graph_add(&d, 1, 1);
-    s = start(&d, (struct sched_options){.n_workers = 2, .overdue_s = 100});
+    s = graph_start(&d, (struct sched_options){.n_workers = 2, .overdue_s = 100});
     sched_ask(s, 1);
-    wants_items(s, 0, 1, 0);
+    wants_item(s, 0, 1, 0);
     sched_ask(s, 0);
     for (uint32_t i = 1; i <= SCHED_SAMPLES; i++) {
-        wants_items(s, i, 0, i);
+        wants_item(s, i, 0, i);
         done(s, 0, i, i + 1);
     }
-    wants_items(s, 50, 0, 1 + SCHED_SAMPLES); /* not before 100 s */
-    wants_nothing(s, 100);                    /* offered, nobody is free */
+    wants_item(s, 50, 0, 1 + SCHED_SAMPLES); /* not before 100 s */
+    wants_nothing(s, 100);                   /* offered, nobody is free */
     sched_done(s, 1, 0, SCHED_MADE, 101);
     sched_ask(s, 1);
     wants_nothing(s, 101);
     done(s, 0, 1 + SCHED_SAMPLES, 102);
     assert_true(sched_is_finished(s));
-    end(&d, &s);
+    graph_end(&d, &s);
 }
 
 static void a_failure_of_one_of_two_is_none(void **state)
@@ -430,21 +397,21 @@ static void a_failure_of_one_of_two_is_none(void **state)
     graph_begin(&d, 1, 1);
     for (uint32_t i = 0; i < 1 + SCHED_SAMPLES; i++)
         graph_add(&d, 1, 1);
-    s = start(&d, (struct sched_options){.n_workers = 2});
+    s = graph_start(&d, (struct sched_options){.n_workers = 2});
     sched_ask(s, 1);
-    wants_items(s, 0, 1, 0);
+    wants_item(s, 0, 1, 0);
     sched_ask(s, 0);
     for (uint32_t i = 1; i <= SCHED_SAMPLES; i++) {
-        wants_items(s, i, 0, i);
+        wants_item(s, i, 0, i);
         done(s, 0, i, i + 1);
     }
-    wants_items(s, 50, 0, 0);
+    wants_item(s, 50, 0, 0);
     failed(s, 1, 0);
     assert_int_equal(sched_count(s, 0).failed, 0);
     done(s, 0, 0, 51);
     assert_true(sched_is_finished(s));
     assert_int_equal(sched_count(s, SIZE_MAX).done, 1 + SCHED_SAMPLES);
-    end(&d, &s);
+    graph_end(&d, &s);
 }
 
 static void what_a_lost_worker_had_goes_to_others(void **state)
@@ -455,22 +422,22 @@ static void what_a_lost_worker_had_goes_to_others(void **state)
     graph_begin(&d, 1, 1);
     graph_add(&d, 2, 1);
     graph_add(&d, 1, 1);
-    s = start(&d, (struct sched_options){.n_workers = 3});
+    s = graph_start(&d, (struct sched_options){.n_workers = 3});
     sched_ask(s, 2);
-    wants_items(s, 0, 2, 0);
+    wants_item(s, 0, 2, 0);
     sched_lost(s, 2);
     sched_lost(s, 2);
     sched_ask(s, 1);
-    wants_items(s, 0, 1, 0);
+    wants_item(s, 0, 1, 0);
     sched_ask(s, 0);
     sched_lost(s, 0); /* while it waits for an answer */
     wants_nothing(s, 0);
     done(s, 1, 0, 1);
-    wants_items(s, 1, 1, 1);
+    wants_item(s, 1, 1, 1);
     done(s, 1, 1, 1);
     assert_int_equal(sched_count(s, 0).failed, 0);
     wants_leave(s, 1);
-    end(&d, &s);
+    graph_end(&d, &s);
 }
 
 static void what_is_given_back_goes_to_others(void **state)
@@ -483,7 +450,7 @@ static void what_is_given_back_goes_to_others(void **state)
     for (size_t i = 0; i < 100; i++)
         graph_add(&d, 0, 1);
     graph_add(&d, 1, 2);
-    s = start(&d, (struct sched_options){.n_workers = 2, .batch_s = 1});
+    s = graph_start(&d, (struct sched_options){.n_workers = 2, .batch_s = 1});
     sched_ask(s, 0);
     sched_ask(s, 1);
     wants_gang(s, 0, 100, 2, (uint32_t[]){0, 1});
@@ -503,7 +470,7 @@ static void what_is_given_back_goes_to_others(void **state)
     assert_true(sched_grant(s, 0, &g));
     assert_int_equal(g.item[0], 1);
     assert_true(g.is_again);
-    end(&d, &s);
+    graph_end(&d, &s);
 }
 
 /* 0 -> 1 -> 2, 3 -> 2, 4 */
@@ -516,7 +483,7 @@ static struct sched *start_failing(struct sched_draft *d, bool goes_on, unsigned
     graph_edge(d, 0, 1);
     graph_edge(d, 1, 2);
     graph_edge(d, 3, 2);
-    return start(
+    return graph_start(
         d, (struct sched_options){.n_workers = 1, .goes_on = goes_on, .max_attempts = attempts});
 }
 
@@ -526,22 +493,22 @@ static void what_waits_for_a_failed_item_is_skipped(void **state)
     struct sched *s = start_failing(&d, true, 2);
     (void)state;
     sched_ask(s, 0);
-    wants_items(s, 0, 0, 0);
+    wants_item(s, 0, 0, 0);
     failed(s, 0, 0);
     assert_int_equal(sched_count(s, 0).failed, 0);
-    wants_items(s, 0, 0, 0);
+    wants_item(s, 0, 0, 0);
     failed(s, 0, 0);
     assert_int_equal(sched_count(s, 0).failed, 1);
     assert_int_equal(sched_count(s, 0).skipped, 1);
     assert_int_equal(sched_count(s, 1).skipped, 1);
-    wants_items(s, 0, 0, 3);
+    wants_item(s, 0, 0, 3);
     done(s, 0, 3, 0);
-    wants_items(s, 0, 0, 4);
+    wants_item(s, 0, 0, 4);
     done(s, 0, 4, 0);
     wants_leave(s, 0);
     assert_true(sched_is_finished(s));
     assert_int_equal(sched_count(s, SIZE_MAX).total, 5);
-    end(&d, &s);
+    graph_end(&d, &s);
 }
 
 static void or_nothing_more_is_given(void **state)
@@ -550,11 +517,11 @@ static void or_nothing_more_is_given(void **state)
     struct sched *s = start_failing(&d, false, 1);
     (void)state;
     sched_ask(s, 0);
-    wants_items(s, 0, 0, 0);
+    wants_item(s, 0, 0, 0);
     failed(s, 0, 0);
     wants_leave(s, 0);
     assert_false(sched_is_finished(s));
-    end(&d, &s);
+    graph_end(&d, &s);
 }
 
 int main(void)

@@ -6,37 +6,6 @@
 
 #include <math.h>
 
-static struct sched *start(struct sched_draft *d, struct sched_options options)
-{
-    struct sched *s = NULL;
-    CHECK_OK(sched_draft_finish(d));
-    options.max_attempts = 1;
-    CHECK_OK(sched_new(&s, &d->graph, &options));
-    return s;
-}
-
-static void end(struct sched_draft *d, struct sched **s)
-{
-    sched_free(s);
-    sched_draft_release(d);
-}
-
-static void wants_item(struct sched *s, double now, size_t worker, uint32_t item)
-{
-    struct sched_grant g;
-    assert_true(sched_grant(s, now, &g));
-    assert_int_equal(g.kind, SCHED_ITEMS);
-    assert_int_equal(g.worker, worker);
-    assert_int_equal(g.n_items, 1);
-    assert_int_equal(g.item[0], item);
-}
-
-static void wants_nothing(struct sched *s, double now)
-{
-    struct sched_grant g;
-    assert_false(sched_grant(s, now, &g));
-}
-
 /* 0 (urgent) -> 1, 2, 3 */
 static void a_busy_item_comes_again_later(void **state)
 {
@@ -47,7 +16,7 @@ static void a_busy_item_comes_again_later(void **state)
     for (size_t i = 0; i < 4; i++)
         graph_add(&d, i ? 1 : 5, 1);
     graph_edge(&d, 0, 1);
-    s = start(&d, (struct sched_options){.n_workers = 1, .put_off_s = 10});
+    s = graph_start(&d, (struct sched_options){.n_workers = 1, .put_off_s = 10});
     sched_ask(s, 0);
     wants_item(s, 0, 0, 0);
     assert_false(sched_done(s, 0, 0, SCHED_BUSY, 1));
@@ -73,7 +42,7 @@ static void a_busy_item_comes_again_later(void **state)
     assert_true(sched_is_finished(s));
     assert_int_equal(sched_count(s, 0).failed, 0);
     assert_int_equal(sched_failures(s, 0), 0);
-    end(&d, &s);
+    graph_end(&d, &s);
 }
 
 static void a_gang_may_find_its_item_busy(void **state)
@@ -84,7 +53,7 @@ static void a_gang_may_find_its_item_busy(void **state)
     (void)state;
     graph_begin(&d, 1, 1);
     graph_add(&d, 8, 2);
-    s = start(&d, (struct sched_options){.n_workers = 2, .put_off_s = 1});
+    s = graph_start(&d, (struct sched_options){.n_workers = 2, .put_off_s = 1});
     for (int round = 0; round < 2; round++) {
         sched_ask(s, 0);
         sched_ask(s, 1);
@@ -97,7 +66,7 @@ static void a_gang_may_find_its_item_busy(void **state)
         assert_int_equal(sched_put_off(s), !round);
     }
     assert_true(sched_is_finished(s));
-    end(&d, &s);
+    graph_end(&d, &s);
 }
 
 /* What is found takes no time: it says nothing of a stage's speed. */
@@ -110,7 +79,7 @@ static void found_items_do_not_count_as_fast(void **state)
     graph_begin(&d, 1, 1);
     for (uint32_t i = 0; i < 3 * SCHED_SAMPLES; i++)
         graph_add(&d, 1, 1);
-    s = start(&d, (struct sched_options){.n_workers = 1, .overdue_s = 1e6});
+    s = graph_start(&d, (struct sched_options){.n_workers = 1, .overdue_s = 1e6});
     assert_false(sched_working(s, 0, 0, &stint));
     for (uint32_t i = 0; i < 2 * SCHED_SAMPLES; i++) {
         sched_ask(s, 0);
@@ -126,7 +95,7 @@ static void found_items_do_not_count_as_fast(void **state)
     assert_true(fabs(stint.expected_s - 1) < 1e-9 && fabs(stint.since - 100) < 1e-9);
     assert_false(stint.is_slow);
     assert_true(sched_working(s, 0, 103.5, &stint) && stint.is_slow);
-    end(&d, &s);
+    graph_end(&d, &s);
 }
 
 int main(void)
