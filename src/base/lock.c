@@ -165,11 +165,15 @@ void lock_clean(const char *file)
         (void)unlink(file);
 }
 
-const char *lock_holder(char *out, size_t n, const char *path)
+const char *lock_holder(char *out, size_t n, const char *path, bool *is_here)
 {
-    struct holder h;
+    struct holder h = {0};
     char *file = NULL;
-    if (lock_file(&file, path) == ERR_OK && read_holder(&h, file))
+    char host[MAX_NAME];
+    bool is_held = lock_file(&file, path) == ERR_OK && read_holder(&h, file);
+    process_host(host, sizeof host);
+    *is_here = is_held && strcmp(h.host, host) == 0;
+    if (is_held)
         (void)snprintf(out, n, "%s, process %ld", h.host[0] ? h.host : "an unknown host", h.pid);
     else
         (void)snprintf(out, n, "nobody");
@@ -297,6 +301,8 @@ int lock_take(struct locks *l, const char *path, enum lock_outcome *outcome)
     else if (*outcome == LOCK_TAKEN)
         TRY(remember(l, &file));
 out:
+    if (rc && *outcome == LOCK_TAKEN && file)
+        (void)unlink(file); /* taken, and there was no memory to remember it */
     atomic_abort(&temp);
     MEM_FREE(file);
     MEM_FREE(text);

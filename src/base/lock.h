@@ -40,8 +40,8 @@ int lock_take(struct locks *locks, const char *path, enum lock_outcome *outcome)
 /* Drop a lock that was taken. */
 void lock_drop(struct locks *locks, const char *path);
 
-/* Who holds the lock of a path, for messages: "HOST, process PID"; "nobody". Returns out. */
-const char *lock_holder(char *out, size_t n, const char *path);
+/* Who holds the lock of a path, for messages: "HOST, process PID"; "nobody". On this host? Returns out. */
+const char *lock_holder(char *out, size_t n, const char *path, bool *is_here);
 
 /* Is this the name of a lock file? It ends in LOCK_EXT. */
 #define LOCK_EXT ".lock"

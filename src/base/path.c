@@ -36,6 +36,16 @@ const char *path_base(const char *path)
     return slash ? slash + 1 : path;
 }
 
+const char *path_below(const char *path, const char *root)
+{
+    size_t n = strlen(root);
+    while (n > 0 && root[n - 1] == '/')
+        n--;
+    if (strncmp(path, root, n) != 0 || path[n] != '/')
+        return path;
+    return path + n + strspn(path + n, "/");
+}
+
 const char *path_ext(const char *path)
 {
     const char *base = path_base(path);
@@ -121,6 +131,11 @@ void path_list_sort(struct path_list *list)
 {
     if (list->n)
         qsort(list->name, list->n, sizeof *list->name, by_bytes);
+}
+
+bool path_list_has(const struct path_list *list, const char *name)
+{
+    return list->n && bsearch(&name, list->name, list->n, sizeof *list->name, by_bytes);
 }
 
 int path_list_dir(struct path_list *out, const char *dir)

@@ -19,6 +19,12 @@ int path_dir(char **out, const char *path);
 /* The part after the last '/'; points into path. */
 const char *path_base(const char *path);
 
+/*
+ * What of path lies below the folder root (with or without a slash at its end); path itself when it does
+ * not. Points into path; only texts are compared.
+ */
+const char *path_below(const char *path, const char *root);
+
 /* The extension of the last part with its dot (".png"), or "" when it has none; points into path. */
 const char *path_ext(const char *path);
 
@@ -49,6 +55,9 @@ int path_list_add(struct path_list *list, const char *name);
 
 /* Sort by byte value. */
 void path_list_sort(struct path_list *list);
+
+/* Is the name in a sorted list? */
+bool path_list_has(const struct path_list *list, const char *name);
 
 /* Release the names. */
 void path_list_free(struct path_list *list);

@@ -1,7 +1,11 @@
 /* process.c - see process.h. */
 #include "base/process.h"
 
+#include "base/err.h"
+#include "base/path.h"
+
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -13,6 +17,20 @@ void process_host(char *out, size_t n)
     if (gethostname(out, n))
         (void)snprintf(out, n, "unknown");
     out[n - 1] = '\0';
+}
+
+int process_folder(char **out)
+{
+    int rc = ERR_OK;
+    char path[PATH_MAX];
+    ssize_t n = readlink("/proc/self/exe", path, sizeof path - 1);
+    *out = NULL;
+    if (n <= 0)
+        FAIL(ERR_IO, "/proc/self/exe cannot be read: %s", strerror(errno));
+    path[n] = '\0';
+    TRY(path_dir(out, path));
+out:
+    return rc;
 }
 
 bool process_has_ended(long pid)

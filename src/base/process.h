@@ -8,6 +8,9 @@
 /* Name of this host, cut to n bytes with the final zero; "unknown" where there is none. */
 void process_host(char *out, size_t n);
 
+/* The folder of the running program; caller frees *out. ERR_IO where the system does not tell. */
+int process_folder(char **out);
+
 /* Has this process of our host ended? One that nobody has waited for yet has. */
 bool process_has_ended(long pid);
 

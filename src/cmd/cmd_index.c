@@ -79,6 +79,26 @@ out:
     return rc;
 }
 
+/* "wanted 20, unknown, 10": of what nobody counted nothing is wanted. */
+static void tell_wanted(const struct known_count *wanted)
+{
+    const long n[] = {wanted->normal, wanted->anomalous, wanted->masks};
+    for (size_t i = 0; i < 3; i++) {
+        (void)fputs(i ? ", " : "wanted ", stderr);
+        if (n[i] < 0)
+            (void)fputs("unknown", stderr);
+        else
+            (void)fprintf(stderr, "%ld", n[i]);
+    }
+    (void)fputs("\n", stderr);
+}
+
+static void tell_found(const struct class_count *found)
+{
+    (void)fprintf(stderr, "found %zu normal, %zu anomalous, %zu masks, ", found->n_normal,
+                  found->n_anomalous, found->n_masks);
+}
+
 /* One line for every class that is not as wanted. */
 static void tell_differences(const struct tally *c, const char *root)
 {
@@ -92,16 +112,14 @@ static void tell_differences(const struct tally *c, const char *root)
             (void)fprintf(stderr, "missing, ");
         else if (!line->wanted.class_name)
             (void)fprintf(stderr, "not a class of it, ");
-        (void)fprintf(stderr, "found %zu normal, %zu anomalous, %zu masks, wanted %ld, %ld, %ld\n",
-                      line->found.n_normal, line->found.n_anomalous, line->found.n_masks,
-                      line->wanted.normal, line->wanted.anomalous, line->wanted.masks);
+        tell_found(&line->found);
+        tell_wanted(&line->wanted);
     }
-    if (!c->variant->n_classes && !count_line_is_right(&c->total))
-        (void)fprintf(
-            stderr,
-            "%s: in all: found %zu normal, %zu anomalous, %zu masks, wanted %ld, %ld, %ld\n", root,
-            c->total.found.n_normal, c->total.found.n_anomalous, c->total.found.n_masks,
-            c->total.wanted.normal, c->total.wanted.anomalous, c->total.wanted.masks);
+    if (c->variant->n_classes || count_line_is_right(&c->total))
+        return;
+    (void)fprintf(stderr, "%s: in all: ", root);
+    tell_found(&c->total.found);
+    tell_wanted(&c->total.wanted);
 }
 
 static void tell_training(const struct manifest *m, const struct variant *v)

@@ -4,26 +4,11 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/path.h"
+#include "base/process.h"
 #include "base/str.h"
 
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
-
-/* The folder of the running program; caller frees *out. */
-static int program_dir(char **out)
-{
-    int rc = ERR_OK;
-    char path[PATH_MAX];
-    ssize_t n = readlink("/proc/self/exe", path, sizeof path - 1);
-    if (n <= 0)
-        FAIL(ERR_IO, "/proc/self/exe cannot be read; MRAD_CONFIGS can name the folder configs");
-    path[n] = '\0';
-    TRY(path_dir(out, path));
-out:
-    return rc;
-}
 
 /* BASE/configs/NAME if it is a folder, else *out stays NULL. */
 static int try_place(char **out, const char *base, const char *configs, const char *name)
@@ -48,7 +33,7 @@ int config_find(char **out, const char *name)
         TRY(path_join(out, given, name));
         goto out;
     }
-    TRY(program_dir(&start));
+    TRY(process_folder(&start));
     TRY(str_dup(&base, start));
     while (!*out && strcmp(base, "/") != 0 && strcmp(base, ".") != 0) {
         TRY(try_place(out, base, "share/mrad/configs", name));

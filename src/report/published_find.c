@@ -2,25 +2,11 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/path.h"
+#include "base/process.h"
 #include "base/str.h"
 #include "report/published_int.h"
 
 #include <string.h>
-#include <unistd.h>
-
-/* The folder of the running program, or "" where the system does not tell. Free with MEM_FREE. */
-static int program_folder(char **out)
-{
-    int rc = ERR_OK;
-    char path[4096];
-    ssize_t n = readlink("/proc/self/exe", path, sizeof path - 1);
-    if (n <= 0)
-        return str_dup(out, "");
-    path[n] = '\0';
-    TRY(path_dir(out, path));
-out:
-    return rc;
-}
 
 /* Take dir/middle/name if it holds an index; *tried lists what was looked at. */
 static int try_folder(char **out, struct str *tried, const char *dir, const char *middle,
@@ -50,8 +36,8 @@ static int search(char **out, struct str *tried, const char *name)
     int rc = ERR_OK;
     char *program = NULL;
     TRY(try_folder(out, tried, "", "results/", name));
-    TRY(program_folder(&program));
-    for (size_t i = 0; !*out && program[0] && i < sizeof beside / sizeof *beside; i++)
+    TRY(process_folder(&program));
+    for (size_t i = 0; !*out && i < sizeof beside / sizeof *beside; i++)
         TRY(try_folder(out, tried, program, beside[i], name));
 out:
     MEM_FREE(program);

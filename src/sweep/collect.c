@@ -21,7 +21,7 @@
 /* A lock that was renewed within so many seconds is held by somebody; base/lock.c renews far more often. */
 enum { YOUNG_S = 120 };
 
-enum { MOST_PATTERNS = 3, HEX_DIGITS = HASH_HEX - 1 };
+enum { MOST_PATTERNS = 3, HEX_DIGITS = HASH_HEX - 1, NO_KEYS = -1 };
 
 /* The layout of a store. In patterns # is a number and @ a key. */
 static const struct area {
@@ -34,10 +34,8 @@ static const struct area {
     {"head", 2, {"head.h5", "checkpoint.h5"}},
     {"scores", 3, {"shard-#.h5", "scores.h5"}},
     {"metrics", 3, {"class-#.json"}},
-    {"hashes", -1, {NULL}},
+    {"hashes", NO_KEYS, {NULL}},
 };
-
-enum { NO_KEYS = -1 };
 
 const char *area_name(size_t area)
 {
@@ -199,15 +197,9 @@ struct walk {
     size_t area;
 };
 
-static int by_text(const void *a, const void *b)
-{
-    return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
 static bool is_referred_to(const struct walk *w, const char *place)
 {
-    return w->places->n &&
-           bsearch(&place, w->places->name, w->places->n, sizeof *w->places->name, by_text);
+    return path_list_has(w->places, place);
 }
 
 static bool is_named(const struct walk *w, const struct stat *st)

@@ -72,9 +72,7 @@ static int fill_attempt(cJSON *o, const struct journal *j, const char *stage, co
                         const struct attempt *a)
 {
     int rc = ERR_OK;
-    size_t n = strlen(j->root);
-    bool is_below = strncmp(path, j->root, n) == 0;
-    TRY(json_put_text(o, "item", is_below ? path + n + strspn(path + n, "/") : path));
+    TRY(json_put_text(o, "item", path_below(path, j->root)));
     TRY(json_put_text(o, "stage", stage));
     TRY(json_put_number(o, "attempt", a->number));
     TRY(json_put_number(o, "rank", a->rank));

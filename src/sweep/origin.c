@@ -179,15 +179,9 @@ out:
     return rc;
 }
 
-static int by_text(const void *a, const void *b)
-{
-    return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
 static bool is_listed(const struct path_list *in_use, const char *path, const char *store)
 {
-    const char *relative = path + strlen(store) + strspn(path + strlen(store), "/");
-    return in_use->n && bsearch(&relative, in_use->name, in_use->n, sizeof *in_use->name, by_text);
+    return path_list_has(in_use, path_below(path, store));
 }
 
 /* One key's folder: one file tells about all of it; every reduced bank is a product of its own. */

@@ -6,11 +6,9 @@
 
 #include <string.h>
 
-/* Places begin with the store's path as the configuration has it, with or without a slash at its end. */
 static int add_place(struct path_list *out, const struct sweep *s, const char *path)
 {
-    path += strlen(s->config->store);
-    return path_list_add(out, path + strspn(path, "/"));
+    return path_list_add(out, path_below(path, s->config->store));
 }
 
 static int add_member(struct path_list *out, const struct sweep *s, const struct member *m)

@@ -66,18 +66,16 @@ static int claim_folder(struct sweep *s)
     enum { HERE_S = 5, ELSEWHERE_S = 75 };
     int rc = ERR_OK;
     char *path = NULL;
-    char holder[256], host[128];
+    char holder[256];
     enum lock_outcome outcome;
     double begin = clock_now();
     bool has_told = false, is_here;
-    process_host(host, sizeof host);
     TRY(path_join(&path, s->status_dir, "sweep"));
     for (;;) {
         TRY(lock_take(s->locks, path, &outcome));
         if (outcome == LOCK_TAKEN)
             break;
-        (void)lock_holder(holder, sizeof holder, path);
-        is_here = strncmp(holder, host, strlen(host)) == 0 && holder[strlen(host)] == ',';
+        (void)lock_holder(holder, sizeof holder, path, &is_here);
         if (stop_requested() || clock_now() - begin > (is_here ? HERE_S : ELSEWHERE_S))
             FAIL(
                 ERR_IO,

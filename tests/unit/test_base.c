@@ -68,6 +68,12 @@ static void paths_split_and_join(void **state)
     assert_string_equal(path_ext("a.b/c"), "");
     assert_string_equal(path_ext(".hidden"), "");
     assert_string_equal(path_ext("a/c.PNG"), ".PNG");
+    assert_string_equal(path_below("store/bank/x", "store"), "bank/x");
+    assert_string_equal(path_below("store/bank/x", "store/"), "bank/x");
+    assert_string_equal(path_below("store//bank", "store//"), "bank");
+    assert_string_equal(path_below("store2/bank", "store"), "store2/bank");
+    assert_string_equal(path_below("/bank", "/"), "bank");
+    assert_string_equal(path_below("bank", "store"), "bank");
 }
 
 static void files_appear_whole_or_not_at_all(void **state)
@@ -209,12 +215,27 @@ static void errors_carry_message_and_trace(void **state)
     assert_int_equal(err_exit_status(ERR_IO), 1);
 }
 
+static void sorted_lists_know_their_names(void **state)
+{
+    struct path_list list = {0};
+    (void)state;
+    assert_false(path_list_has(&list, "a"));
+    for (size_t i = 0; i < 3; i++)
+        CHECK_OK(path_list_add(&list, (const char *[]){"b", "a/c", "a"}[i]));
+    path_list_sort(&list);
+    assert_true(path_list_has(&list, "a") && path_list_has(&list, "b") &&
+                path_list_has(&list, "a/c"));
+    assert_false(path_list_has(&list, "c") || path_list_has(&list, "a/"));
+    path_list_free(&list);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(memory_is_zeroed_aligned_and_checked),
         cmocka_unit_test(strings_grow_and_find_neighbours),
         cmocka_unit_test(paths_split_and_join),
+        cmocka_unit_test(sorted_lists_know_their_names),
         cmocka_unit_test(files_appear_whole_or_not_at_all),
         cmocka_unit_test(stale_temporary_files_are_removed),
         cmocka_unit_test(hashes_have_known_values),

@@ -65,18 +65,21 @@ static void one_owner_at_a_time(void **state)
     char *dir = check_folder(), *path;
     char who[256], host[128], wanted[256];
     struct locks *a, *b, *c;
+    bool is_here = true;
     (void)state;
     CHECK_OK(str_make(&path, "%s/deep/x.h5", dir));
     CHECK_OK(locks_open(&a, "run-1"));
     CHECK_OK(locks_open(&b, "run-2"));
     CHECK_OK(locks_open(&c, "run-1"));
-    assert_string_equal(lock_holder(who, sizeof who, path), "nobody");
+    assert_string_equal(lock_holder(who, sizeof who, path, &is_here), "nobody");
+    assert_false(is_here);
     assert_int_equal(take(a, path), LOCK_TAKEN);
     assert_int_equal(take(b, path), LOCK_BUSY);
     assert_int_equal(take(c, path), LOCK_OURS);
     process_host(host, sizeof host);
     (void)snprintf(wanted, sizeof wanted, "%s, process %ld", host, (long)getpid());
-    assert_string_equal(lock_holder(who, sizeof who, path), wanted);
+    assert_string_equal(lock_holder(who, sizeof who, path, &is_here), wanted);
+    assert_true(is_here);
     lock_drop(b, path); /* not its own */
     assert_int_equal(take(b, path), LOCK_BUSY);
     lock_drop(a, path);
@@ -95,7 +98,8 @@ static void one_owner_at_a_time(void **state)
 static void a_dead_lock_is_broken(void **state)
 {
     char *dir = check_folder(), *path;
-    char host[128];
+    char host[128], who[256];
+    bool is_here;
     struct locks *l;
     (void)state;
     process_host(host, sizeof host);
@@ -107,6 +111,8 @@ static void a_dead_lock_is_broken(void **state)
     lock_drop(l, path);
     plant(path, "other", "elsewhere", ended_process(), 30); /* a process of another host */
     assert_int_equal(take(l, path), LOCK_BUSY);
+    (void)lock_holder(who, sizeof who, path, &is_here);
+    assert_false(is_here);
     plant(path, "other", host, getpid(), 30);
     assert_int_equal(take(l, path), LOCK_BUSY);
     plant(path, "other", "elsewhere", 1, 90); /* not renewed for more than a minute */
