@@ -85,7 +85,8 @@ demand_union hung
 
 # A rank that hangs in a stage whose speed is known by then is told as slow, while the other has nothing to do.
 make_job slow world "fabric cells" '"features": {"shard_items": 1},'
-MRAD_FAULT=extract:sync:4:hang:rank=1 begin slow 2
+# the pause leaves rank 1 time to get its first shard, however late it comes
+MRAD_PAUSE=extract:0.2 MRAD_FAULT=extract:sync:1:hang:rank=1 begin slow 2
 first=$job
 await_status slow "^  slow: rank 1, $dir/slow/store/features/.*shard-.*expected"
 grep -q '^  last run: [1-9][0-9]* made' "$log" || fail "status does not tell what the journal has: $(cat "$log")"
