@@ -55,6 +55,10 @@ struct bank_place {
     struct bank_place *full; /* NULL, or what this bank is a reduction of; owned */
     struct bank_reduction reduction;
     char *reduction_text; /* JSON, owned */
+
+    /* of merged data sets: their whole banks, which this one is put together from; else none */
+    const struct bank_place **part; /* [n_parts], the list owned, its elements borrowed */
+    size_t n_parts;
 };
 
 /*
@@ -65,9 +69,24 @@ struct bank_place {
  */
 int bank_plan(struct bank_place **out, const struct config *config,
               const struct features *features);
+
+/* The same without regard to bank.reduce: the place of the whole bank, which can be a part of others. */
+int bank_plan_whole(struct bank_place **out, const struct config *config,
+                    const struct features *features);
+
+/*
+ * The bank of merged data sets: the entries of all parts, in their order. It has no file and no shards
+ * of its own, so that a further data set costs that data set alone; with bank.reduce its reduction has a
+ * file. part: places of whole banks, in the order of features->part; they must outlive this one.
+ */
+int bank_plan_merged(struct bank_place **out, const struct config *config,
+                     const struct features *features, const struct bank_place *const *part);
 void bank_place_free(struct bank_place **place);
 
-/* Path of a shard, or of the whole (or reduced) bank; free with MEM_FREE. */
+/* Has the bank a file? Not that of merged data sets, unless it is reduced. */
+bool bank_has_file(const struct bank_place *place);
+
+/* Path of a shard, or of the whole (or reduced) bank that has a file; free with MEM_FREE. */
 int bank_shard_path(char **out, const struct bank_place *place, size_t shard);
 int bank_path(char **out, const struct bank_place *place);
 
@@ -98,8 +117,11 @@ int bank_gather(struct bank **out, const struct bank_place *place, struct ops *o
 /* Read a bank file and check its contents: unit keys of one width, labels 0 or 1. Local. */
 int bank_load(struct bank **out, const char *path);
 
-/* Read the whole bank of a place, checking its key. Local. */
+/* Read the whole bank of a place, checking its key, or those of its parts. Local. */
 int bank_open(struct bank **out, const struct bank_place *place);
+
+/* Write the bank of a place to another file, which then can stand for it ("bank" of a data set). Local. */
+int bank_save(const struct bank_place *place, const char *path);
 
 void bank_free(struct bank **bank);
 

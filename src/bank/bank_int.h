@@ -30,6 +30,9 @@ int bank_write(const struct bank *bank, const char *path, const struct bank_plac
 /* Read a file of this place; shard < 0 for the whole. */
 int bank_read(struct bank **out, const char *path, const struct bank_place *place, int64_t shard);
 
+/* Add the numbers of entries that a bank file says it has. */
+int bank_add_counts(const char *path, size_t *n_image, size_t *n_pixel);
+
 /* Are all keys unit vectors, and all labels 0 or 1? path: for messages. */
 int bank_check(const struct bank *bank, const char *path);
 

@@ -92,7 +92,7 @@ out:
     return rc;
 }
 
-/* A bank that was reduced from a given file is of that file's making. */
+/* A given file, or what was reduced from it, is of that file's making. */
 static int write_from_file(const struct bank *b, const char *path, struct bank_origin *origin,
                            const char *file)
 {
@@ -125,8 +125,9 @@ int bank_write(const struct bank *b, const char *path, const struct bank_place *
                                  .dataset = place->features->manifest->name,
                                  .reduction = place->reduction_text,
                                  .full = place->full ? place->full->key : NULL};
-    if (place->full && place->full->file)
-        return write_from_file(b, path, &origin, place->full->file);
+    const struct bank_place *whole = place->full ? place->full : place;
+    if (whole->file)
+        return write_from_file(b, path, &origin, whole->file);
     return bank_write_of(b, path, &origin, shard);
 }
 
@@ -153,6 +154,22 @@ static int read_keys(struct h5 *f, const char *name, size_t *n, size_t *dim)
     *n = shape[0];
     *dim = shape[1];
 out:
+    return rc;
+}
+
+int bank_add_counts(const char *path, size_t *n_image, size_t *n_pixel)
+{
+    int rc = ERR_OK;
+    struct h5 *f = NULL;
+    size_t n[2];
+    size_t dim;
+    TRY(h5_open_schema(&f, path, BANK_SCHEMA, BANK_VERSION));
+    TRY(read_keys(f, "image_keys", &n[0], &dim));
+    TRY(read_keys(f, "pixel_keys", &n[1], &dim));
+    *n_image += n[0];
+    *n_pixel += n[1];
+out:
+    h5_close(&f);
     return rc;
 }
 

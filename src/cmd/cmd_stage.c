@@ -33,6 +33,7 @@ static int run_to(struct args *a, size_t first, enum sweep_goal goal)
     TRY(comm_agree(a->comm, read_config(a, first, &c)));
     TRY(sweep_open(&sweep, a->comm, c, goal));
     TRY(sweep_run(sweep, NULL));
+    TRY_ALL(a->comm, a->out && comm_rank(a->comm) == 0 ? sweep_save_bank(sweep, a->out) : ERR_OK);
     if (comm_rank(a->comm) == 0) {
         TRY(sweep_describe(&text, sweep));
         TRY(cmd_print(a, text));

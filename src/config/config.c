@@ -104,7 +104,7 @@ static int set_dataset(struct config *c, const char *key, const cJSON *value)
     const char *dot = strrchr(key, '.');
     const char *first = key + strlen("datasets.");
     if (dot <= first)
-        FAIL(ERR_CONFIG, "--set: %s: wanted datasets.NAME.root, .meta or .bank", key);
+        FAIL(ERR_CONFIG, "--set: %s: wanted datasets.NAME.root, .meta, .bank, .domain or .merge", key);
     (void)snprintf(name, sizeof name, "%.*s", (int)(dot - first), first);
     TRY(config_value(&all, c, config_field("datasets")));
     one = cJSON_GetObjectItemCaseSensitive(all, name);
@@ -217,6 +217,7 @@ void config_free(struct config **config)
     MEM_FREE(c->out);
     MEM_FREE(c->compare);
     MEM_FREE(c->part);
+    MEM_FREE(c->auxiliary);
     MEM_FREE(c->seed);
     config_drop_texts(&c->variant, &c->n_variants);
     config_drop_datasets(c);

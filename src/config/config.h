@@ -20,17 +20,25 @@ enum schedule { SCHEDULE_COSINE, SCHEDULE_CONSTANT };
 enum class_loss { CLASS_LOSS_CE, CLASS_LOSS_BCE };
 enum bad_item { BAD_ITEM_STOP, BAD_ITEM_SKIP };
 enum on_failure { FAILURE_STOPS, FAILURE_GOES_ON };
-enum pairing { PAIRS_PROTOCOL, PAIRS_ALL, PAIRS_LISTED };
+enum pairing {
+    PAIRS_PROTOCOL,
+    PAIRS_ALL,
+    PAIRS_LEAVE_ONE_OUT,
+    PAIRS_LEAVE_ONE_DOMAIN_OUT,
+    PAIRS_LISTED
+};
 
 struct dataset_entry {
     char *name;
-    char *root;
-    char *meta; /* NULL: root/meta.json */
-    char *bank; /* a bank file in place of one that is built, or NULL */
+    char *root;   /* NULL where others are merged */
+    char *meta;   /* NULL: root/meta.json */
+    char *bank;   /* a bank file in place of one that is built, or NULL */
+    char *domain; /* NULL: the catalog's */
+    char *merge;  /* names of the data sets that this one stands for, joined by '+', or NULL */
 };
 
 struct pair {
-    char *train;
+    char *train; /* a data set, or several joined by '+' */
     char *test;
 };
 
@@ -98,6 +106,7 @@ struct config {
     char *compare; /* published numbers, "paper" or a folder, or NULL */
     double compare_tolerance;
 
+    char *auxiliary; /* what banks and heads are made of, or NULL: of every data set */
     char **variant;
     size_t n_variants;
     size_t *seed;
@@ -125,6 +134,7 @@ enum stage_flag {
     IN_HEAD = 16,
     IN_PROMPTS = 32,
     IN_REDUCTION = 64, /* of a bank, whose shards and whole do not depend on it */
+    IN_MODEL = 128,    /* a file of the model: keys have the hash of what it holds */
 };
 
 /*

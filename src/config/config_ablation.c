@@ -10,8 +10,8 @@
 /* More would be a slip: every setting has a row for each class, pair, variant and seed. */
 enum { MAX_SETTINGS = 1000 };
 
-static const int varied_stages =
-    IN_BANK | IN_REDUCTION | IN_HEAD | IN_PROMPTS | IN_SCORES | IN_METRICS;
+static const int varied_stages = IN_MODEL | IN_FEATURES | IN_BANK | IN_REDUCTION | IN_HEAD |
+                                 IN_PROMPTS | IN_SCORES | IN_METRICS;
 
 /* The field of a key that may vary, or ERR_CONFIG. */
 static int find_varied(const struct field **out, const char *key, const char *from)
@@ -20,15 +20,10 @@ static int find_varied(const struct field **out, const char *key, const char *fr
     const struct field *f = config_field(key);
     if (!f)
         TRY(config_unknown_key(from, key));
-    else if (f->stages & IN_FEATURES)
-        FAIL(ERR_CONFIG,
-             "%s: %s: found a key of the features, which all settings share; wanted a key of "
-             "banks, heads, scores or metrics",
-             from, key);
     else if (!(f->stages & varied_stages))
         FAIL(ERR_CONFIG,
              "%s: %s: found a key that is no part of what a row is computed from; wanted a key of "
-             "banks, heads, scores or metrics",
+             "the model, features, banks, heads, scores or metrics",
              from, key);
     *out = f;
 out:

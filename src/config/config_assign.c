@@ -109,100 +109,6 @@ out:
     return rc;
 }
 
-static int dataset_member(struct dataset_entry *d, const cJSON *member, const char *from)
-{
-    static const char *const known[] = {"root", "meta", "bank"};
-    int rc = ERR_OK;
-    char found[DESCRIPTION];
-    const char *near;
-    char **slot = strcmp(member->string, "root") == 0   ? &d->root
-                  : strcmp(member->string, "meta") == 0 ? &d->meta
-                  : strcmp(member->string, "bank") == 0 ? &d->bank
-                                                        : NULL;
-    if (!slot) {
-        near = str_nearest(member->string, known, 3);
-        FAIL(ERR_CONFIG, "%s: datasets.%s.%s: no such key%s%s%s", from, d->name, member->string,
-             near ? ", did you mean \"" : "", near ? near : "", near ? "\"?" : "");
-    }
-    if (!cJSON_IsString(member) || !member->valuestring[0])
-        FAIL(ERR_CONFIG, "%s: datasets.%s.%s: found %s, wanted a text", from, d->name,
-             member->string, config_describe(found, member));
-    TRY(str_dup(slot, member->valuestring));
-out:
-    return rc;
-}
-
-int config_assign_datasets(struct config *c, const cJSON *value, const char *from)
-{
-    int rc = ERR_OK;
-    char found[DESCRIPTION];
-    const cJSON *one;
-    const cJSON *member;
-    if (!cJSON_IsObject(value))
-        FAIL(ERR_CONFIG, "%s: datasets: found %s, wanted an object of data sets", from,
-             config_describe(found, value));
-    config_drop_datasets(c);
-    TRY(MEM_NEW(c->dataset, (size_t)cJSON_GetArraySize(value) + 1));
-    cJSON_ArrayForEach(one, value)
-    {
-        struct dataset_entry *d = &c->dataset[c->n_datasets++];
-        TRY(str_dup(&d->name, one->string));
-        if (!d->name[0] || strchr(d->name, '/') || d->name[0] == '.')
-            FAIL(ERR_CONFIG,
-                 "%s: datasets: \"%s\" cannot be the name of a data set: it names "
-                 "a folder of the store",
-                 from, d->name);
-        if (!cJSON_IsObject(one))
-            FAIL(ERR_CONFIG, "%s: datasets.%s: found %s, wanted {\"root\": ...}", from, d->name,
-                 config_describe(found, one));
-        cJSON_ArrayForEach(member, one) TRY(dataset_member(d, member, from));
-        if (!d->root)
-            FAIL(ERR_CONFIG, "%s: datasets.%s.root: missing", from, d->name);
-    }
-out:
-    return rc;
-}
-
-static int assign_pair(struct config *c, const cJSON *one, const char *from)
-{
-    int rc = ERR_OK;
-    const cJSON *train = cJSON_GetArrayItem(one, 0);
-    const cJSON *test = cJSON_GetArrayItem(one, 1);
-    struct pair *p = &c->pair[c->n_pairs];
-    if (cJSON_GetArraySize(one) != 2 || !cJSON_IsString(train) || !cJSON_IsString(test))
-        FAIL(ERR_CONFIG, "%s: pairs[%zu]: wanted [\"train\", \"test\"]", from, c->n_pairs);
-    c->n_pairs++;
-    TRY(str_dup(&p->train, train->valuestring));
-    TRY(str_dup(&p->test, test->valuestring));
-out:
-    return rc;
-}
-
-int config_assign_pairs(struct config *c, const cJSON *value, const char *from)
-{
-    int rc = ERR_OK;
-    const char *word = cJSON_GetStringValue(value);
-    char found[DESCRIPTION];
-    const cJSON *one;
-    config_drop_pairs(c);
-    if (word && strcmp(word, "protocol") == 0) {
-        c->pairing = PAIRS_PROTOCOL;
-    } else if (word && strcmp(word, "all") == 0) {
-        c->pairing = PAIRS_ALL;
-    } else if (cJSON_IsArray(value) && value->child) {
-        c->pairing = PAIRS_LISTED;
-        TRY(MEM_NEW(c->pair, (size_t)cJSON_GetArraySize(value) + 1));
-        cJSON_ArrayForEach(one, value) TRY(assign_pair(c, one, from));
-    } else {
-        FAIL(ERR_CONFIG,
-             "%s: pairs: found %s, wanted \"protocol\", \"all\" or a list of pairs that is "
-             "not empty",
-             from, config_describe(found, value));
-    }
-out:
-    return rc;
-}
-
 int config_assign(struct config *config, const struct field *f, const cJSON *value,
                   const char *from)
 {
@@ -249,57 +155,6 @@ void config_drop_texts(char ***list, size_t *n)
     *n = 0;
 }
 
-void config_drop_datasets(struct config *c)
-{
-    for (size_t i = 0; i < c->n_datasets; i++) {
-        MEM_FREE(c->dataset[i].name);
-        MEM_FREE(c->dataset[i].root);
-        MEM_FREE(c->dataset[i].meta);
-        MEM_FREE(c->dataset[i].bank);
-    }
-    MEM_FREE(c->dataset);
-    c->n_datasets = 0;
-}
-
-void config_drop_pairs(struct config *c)
-{
-    for (size_t i = 0; i < c->n_pairs; i++) {
-        MEM_FREE(c->pair[i].train);
-        MEM_FREE(c->pair[i].test);
-    }
-    MEM_FREE(c->pair);
-    c->n_pairs = 0;
-}
-
-static cJSON *datasets_value(const struct config *c)
-{
-    cJSON *all = cJSON_CreateObject();
-    for (size_t i = 0; i < c->n_datasets; i++) {
-        cJSON *one = cJSON_AddObjectToObject(all, c->dataset[i].name);
-        (void)cJSON_AddStringToObject(one, "root", c->dataset[i].root);
-        if (c->dataset[i].meta)
-            (void)cJSON_AddStringToObject(one, "meta", c->dataset[i].meta);
-        if (c->dataset[i].bank)
-            (void)cJSON_AddStringToObject(one, "bank", c->dataset[i].bank);
-    }
-    return all;
-}
-
-static cJSON *pairs_value(const struct config *c)
-{
-    cJSON *all;
-    if (c->pairing != PAIRS_LISTED)
-        return cJSON_CreateString(c->pairing == PAIRS_ALL ? "all" : "protocol");
-    all = cJSON_CreateArray();
-    for (size_t i = 0; i < c->n_pairs; i++) {
-        cJSON *one = cJSON_CreateArray();
-        (void)cJSON_AddItemToArray(one, cJSON_CreateString(c->pair[i].train));
-        (void)cJSON_AddItemToArray(one, cJSON_CreateString(c->pair[i].test));
-        (void)cJSON_AddItemToArray(all, one);
-    }
-    return all;
-}
-
 static cJSON *list_value(const struct config *c, enum kind kind)
 {
     cJSON *all = cJSON_CreateArray();
@@ -331,9 +186,9 @@ static cJSON *make_value(const struct config *c, const struct field *f)
     case KIND_SIZES:
         return list_value(c, f->kind);
     case KIND_DATASETS:
-        return datasets_value(c);
+        return config_datasets_value(c);
     case KIND_PAIRS:
-        return pairs_value(c);
+        return config_pairs_value(c);
     case KIND_ABLATIONS:
         return config_ablations_value(c);
     }

@@ -24,11 +24,11 @@ const struct field config_fields[] = {
     {"preset", KIND_CHOICE, AT(preset), "\"released\"", 0, 0, presets, 0,
      "published code (released) or published text (paper) where the two differ"},
 
-    {"model.weights", KIND_TEXT, AT(weights), NULL, 0, 0, NULL, 0,
+    {"model.weights", KIND_TEXT, AT(weights), NULL, 0, 0, NULL, IN_MODEL,
      "safetensors or PyTorch file of a CLIP model (OpenAI, open_clip or Hugging Face names)"},
     {"model.image_size", KIND_SIZE, AT(image_size), "518", 1, 4096, NULL, IN_FEATURES,
      "side of the square input in pixels, a multiple of the model's patch"},
-    {"model.tokenizer", KIND_TEXT, AT(tokenizer), NULL, 0, 0, NULL, 0,
+    {"model.tokenizer", KIND_TEXT, AT(tokenizer), NULL, 0, 0, NULL, IN_MODEL,
      "tokenizer of mrad-clip: folder or file (tokenizer.json, vocab.json with merges.txt, or "
      "bpe_simple_vocab_16e6.txt.gz); none: the folder of the weights"},
     {"encoder.vv_start", KIND_SIZE, AT(vv_start), "1", 1, 1024, NULL, IN_FEATURES,
@@ -150,17 +150,22 @@ const struct field config_fields[] = {
 
     {"datasets", KIND_DATASETS, AT(dataset), NULL, 0, 0, NULL, 0,
      "object: name -> {\"root\": folder, \"meta\": file, default root/meta.json, \"bank\": bank file, "
-     "default: built}"},
+     "default: built, \"domain\": default: the catalog's}, or name -> {\"merge\": [names]}, several as "
+     "one to train on"},
+    {"auxiliary", KIND_TEXT, AT(auxiliary), NULL, 0, 0, NULL, 0,
+     "what mrad bank and mrad train work on: a data set, or several as NAME+NAME; none: each data set"},
     {"pairs", KIND_PAIRS, AT(pair), "\"protocol\"", 0, 0, NULL, 0,
-     "\"protocol\" (train on visa, test on the others; for visa train on mvtec), \"all\", or "
-     "[[train, test], ...]"},
+     "\"protocol\" (train on visa, test on the others; for visa train on mvtec), \"all\", "
+     "\"leave-one-out\" (train on all others together), \"leave-one-domain-out\" (on all of other "
+     "domains), or [[train, test], ...], where train may be a list of data sets"},
     {"variants", KIND_TEXTS, AT(variant), "[\"mrad-tf\"]", 0, 0, NULL, 0,
      "list of methods: mrad-tf, mrad-ft, mrad-clip"},
     {"seeds", KIND_SIZES, AT(seed), "[111]", 0, 0x1p53, NULL, 0,
      "list of seeds; mrad-tf draws no random numbers"},
     {"ablations", KIND_ABLATIONS, AT(ablation), "[]", 0, 0, NULL, 0,
      "settings beside the job's own: list of objects {\"key\": value or list of values, ...}, each of "
-     "which stands for all combinations; keys of banks, heads, scores and metrics"},
+     "which stands for all combinations; keys of the model, features, banks, heads, scores and "
+     "metrics"},
     {"store", KIND_TEXT, AT(store), "\"store\"", 0, 0, NULL, 0,
      "folder of artefacts, shared by all runs"},
     {"out", KIND_TEXT, AT(out), "\"results/run\"", 0, 0, NULL, 0, "folder of this run's results"},

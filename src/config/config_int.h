@@ -65,8 +65,10 @@ const char *config_describe(char out[DESCRIPTION], const cJSON *value);
 /* A JSON value for the member a field stands for; the caller owns it. */
 int config_value(cJSON **out, const struct config *config, const struct field *field);
 
-/* The settings as a list of objects, one each; NULL without memory. */
-cJSON *config_ablations_value(const struct config *config);
+/* The fields with a structure of their own as JSON; NULL without memory. */
+cJSON *config_datasets_value(const struct config *config);
+cJSON *config_pairs_value(const struct config *config);
+cJSON *config_ablations_value(const struct config *config); /* a list of objects, one a setting */
 
 /* Release the lists a new value replaces. */
 void config_drop_texts(char ***list, size_t *n);

@@ -66,6 +66,14 @@ struct manifest {
 int manifest_load(struct manifest **out, const char *name, const char *root, const char *meta);
 
 /*
+ * Several data sets one after another as one, to train on: the test splits' items in order, with paths
+ * that no root is missing from; classes are called NAME/CLASS. The parts are not needed afterwards.
+ * Caller frees *out (manifest_free). Only ERR_MEMORY.
+ */
+int manifest_merge(struct manifest **out, const char *name, const struct manifest *const *part,
+                   size_t n_parts);
+
+/*
  * Write both splits as meta.json, atomically: the text Python's json.dumps(x, indent=1) gives.
  * ERR_FORMAT when a name is not UTF-8, ERR_IO.
  */

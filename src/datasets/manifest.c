@@ -221,6 +221,53 @@ int manifest_mask_path(char **out, const struct manifest *m, size_t item)
     return resolve(out, m->root, m->item[item].mask);
 }
 
+/* Append the items of a part, and its classes as they come. */
+static int merge_part(struct split *to, struct manifest *m, const struct manifest *part)
+{
+    int rc = ERR_OK;
+    char *name = NULL;
+    char *path[2] = {NULL, NULL};
+    for (size_t i = 0; i < part->n_items; i++) {
+        struct item item = part->item[i];
+        if (i == 0 || item.class_id != part->item[i - 1].class_id) {
+            TRY(str_make(&name, "%s/%s", part->name, part->class_name[item.class_id]));
+            TRY(split_add_class(to, name));
+            MEM_FREE(name);
+        }
+        TRY(manifest_image_path(&path[0], part, i));
+        TRY(manifest_mask_path(&path[1], part, i));
+        item.image = path[0];
+        item.mask = path[1];
+        TRY(split_add_item(to, m, &item));
+        MEM_FREE(path[0]);
+        MEM_FREE(path[1]);
+    }
+out:
+    MEM_FREE(name);
+    MEM_FREE(path[0]);
+    MEM_FREE(path[1]);
+    return rc;
+}
+
+int manifest_merge(struct manifest **out, const char *name, const struct manifest *const *part,
+                   size_t n_parts)
+{
+    int rc = ERR_OK;
+    struct manifest *m = NULL;
+    struct split all = {0};
+    *out = NULL;
+    TRY(manifest_new(&m, name, ""));
+    for (size_t p = 0; p < n_parts; p++)
+        TRY(merge_part(&all, m, part[p]));
+    manifest_finish(m, &all, &(struct split){0});
+    *out = m;
+    m = NULL;
+out:
+    split_free(&all);
+    manifest_free(&m);
+    return rc;
+}
+
 int manifest_count(struct class_count **out, const struct manifest *m)
 {
     int rc = ERR_OK;

@@ -99,6 +99,49 @@ out:
     return rc;
 }
 
+/* Keys, or manifests, of all parts as one. */
+static int hash_parts(char out[HASH_HEX], const struct features *f, bool is_key)
+{
+    int rc = ERR_OK;
+    struct hasher *h = NULL;
+    TRY(hasher_new(&h));
+    hasher_add_text(h, "merged");
+    for (size_t i = 0; i < f->n_parts; i++)
+        hasher_add_text(h, is_key ? f->part[i]->key : f->part[i]->manifest_hash);
+    hash_hex(out, hasher_finish(&h));
+out:
+    return rc;
+}
+
+int features_merge(struct features **out, const struct features *const *part, size_t n_parts,
+                   const struct manifest *manifest)
+{
+    int rc = ERR_OK;
+    struct features *f = NULL;
+    TRY(MEM_NEW(f, 1));
+    *f = (struct features){.manifest = manifest,
+                           .model = part[0]->model,
+                           .shard_items = part[0]->shard_items,
+                           .image_size = part[0]->image_size,
+                           .grid = part[0]->grid,
+                           .dtype = part[0]->dtype,
+                           .skips = part[0]->skips};
+    TRY(str_dup(&f->options, part[0]->options));
+    TRY(MEM_NEW(f->part, n_parts));
+    for (size_t i = 0; i < n_parts; i++) {
+        BUG_ON(strcmp(part[i]->model.hash, f->model.hash) != 0);
+        BUG_ON(strcmp(part[i]->options, f->options) != 0);
+        f->part[f->n_parts++] = part[i];
+    }
+    TRY(hash_parts(f->key, f, true));
+    TRY(hash_parts(f->manifest_hash, f, false));
+out:
+    if (rc)
+        features_free(&f);
+    *out = f;
+    return rc;
+}
+
 void features_free(struct features **features)
 {
     if (!*features)
@@ -106,6 +149,7 @@ void features_free(struct features **features)
     MEM_FREE((*features)->dir);
     MEM_FREE((*features)->options);
     MEM_FREE((*features)->item_hash);
+    mem_release((void *)(*features)->part);
     MEM_FREE(*features);
 }
 
@@ -179,6 +223,19 @@ out:
     if (rc)
         feature_shard_close(out);
     return rc;
+}
+
+int feature_shard_open_at(struct feature_shard *out, size_t *row, const struct features *f,
+                          size_t item)
+{
+    for (size_t i = 0; i < f->n_parts; i++) {
+        size_t n = f->part[i]->manifest->n_items;
+        if (item < n)
+            return feature_shard_open_at(out, row, f->part[i], item);
+        item -= n;
+    }
+    *row = item % f->shard_items;
+    return feature_shard_open(out, f, item / f->shard_items);
 }
 
 void feature_shard_close(struct feature_shard *s)

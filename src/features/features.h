@@ -43,6 +43,10 @@ struct features {
     size_t grid;       /* G */
     enum dtype dtype;
     bool skips; /* unreadable items are skipped, not fatal */
+
+    /* of data sets that were merged: theirs, one after another; else none */
+    const struct features **part; /* [n_parts], the list owned, its elements borrowed */
+    size_t n_parts;
 };
 
 /* Open the weights of the configuration and hash them (on rank 0). Collective. */
@@ -56,6 +60,14 @@ int model_info(struct model_info *out, struct comm *comm, const struct config *c
 int features_plan(struct features **out, struct comm *comm, const struct config *config,
                   const struct model_info *model, const struct manifest *manifest);
 void features_free(struct features **features);
+
+/*
+ * The features of several data sets as those of one, to train on: no shards of its own, items are
+ * numbered through. manifest: the parts' manifests merged, borrowed as the parts are. All parts have one
+ * model and the same options. The key is a hash of the parts' keys. Local. Free with features_free.
+ */
+int features_merge(struct features **out, const struct features *const *part, size_t n_parts,
+                   const struct manifest *manifest);
 
 /* Items [first, first + n) of a shard. */
 void features_range(const struct features *f, size_t shard, size_t *first, size_t *n);
@@ -121,6 +133,10 @@ struct feature_shard {
 
 /* Open and check a shard. Free with feature_shard_close. */
 int feature_shard_open(struct feature_shard *out, const struct features *f, size_t shard);
+
+/* The shard that has an item, of the part that has it, and the item's row there. */
+int feature_shard_open_at(struct feature_shard *out, size_t *row, const struct features *f,
+                          size_t item);
 void feature_shard_close(struct feature_shard *s);
 
 /*

@@ -180,8 +180,8 @@ static int load_sample(struct ft_step *s, size_t item)
     int rc = ERR_OK;
     const struct features *f = s->place->bank->features;
     struct feature_shard shard = {0};
-    size_t row = item % f->shard_items;
-    TRY(feature_shard_open(&shard, f, item / f->shard_items));
+    size_t row = 0;
+    TRY(feature_shard_open_at(&shard, &row, f, item));
     if (shard.skipped[row])
         FAIL(ERR_CONFIG, "data set %s, item %zu was skipped and cannot be trained on",
              f->manifest->name, item);

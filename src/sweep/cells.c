@@ -1,4 +1,4 @@
-/* cells.c - members, banks, heads and cells of all settings, and where each of them lies. */
+/* cells.c - banks, heads and cells of all settings, and where each of them lies. */
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/str.h"
@@ -6,45 +6,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-
-/* ---- members ---- */
-
-/* The member for an entry; it is added when it is not there yet. */
-static size_t member_of(struct sweep *s, const struct dataset_entry *entry)
-{
-    for (size_t i = 0; i < s->n_members; i++)
-        if (s->member[i].entry == entry)
-            return i;
-    s->member[s->n_members].entry = entry;
-    return s->n_members++;
-}
-
-int members_open(struct sweep *s)
-{
-    int rc = ERR_OK;
-    TRY(MEM_NEW(s->member, s->config->n_datasets));
-    for (size_t i = 0; i < s->n_pairs; i++) {
-        (void)member_of(s, s->pair[i].train);
-        (void)member_of(s, s->pair[i].test);
-    }
-    for (size_t i = 0; s->goal != SWEEP_ALL && i < s->config->n_datasets; i++)
-        (void)member_of(s, &s->config->dataset[i]);
-out:
-    return rc;
-}
-
-int members_load(struct sweep *s)
-{
-    int rc = ERR_OK;
-    for (size_t i = 0; i < s->n_members; i++) {
-        struct member *m = &s->member[i];
-        TRY_ALL(s->comm,
-                manifest_load(&m->manifest, m->entry->name, m->entry->root, m->entry->meta));
-        TRY_ALL(s->comm, features_plan(&m->features, s->comm, s->config, &s->model, m->manifest));
-    }
-out:
-    return rc;
-}
 
 /* ---- banks and heads ---- */
 
@@ -74,24 +35,61 @@ static size_t *placed_at(const struct plan *p, enum level level, size_t setting,
     return &p->placed[(row * s->n_members + member) * s->config->n_seeds + seed];
 }
 
-/* Add a bank, or find the one of the same key: a reduction lies in the folder of what it reduces. */
-static int add_memory(struct sweep *s, const struct setting *setting, size_t member, size_t *out)
+/*
+ * Add a bank, or find the one of the same key: a reduction lies in the folder of what it reduces. Takes
+ * over what it owns.
+ */
+static int keep_memory(struct sweep *s, struct memory *memory, size_t *out)
 {
     int rc = ERR_OK;
-    struct bank_place *place = NULL;
     size_t i = 0;
-    TRY(bank_plan(&place, setting->config, s->member[member].features));
-    while (i < s->n_memories &&
-           (s->memory[i].member != member || strcmp(s->memory[i].place->key, place->key) != 0))
+    while (i < s->n_memories && (s->memory[i].member != memory->member ||
+                                 strcmp(s->memory[i].place->key, memory->place->key) != 0))
         i++;
     if (i == s->n_memories) {
         TRY(MEM_GROW(s->memory, &s->memory_cap, i + 1));
-        s->memory[s->n_memories++] = (struct memory){.member = member, .place = place};
-        place = NULL; /* the list's */
+        s->memory[s->n_memories++] = *memory;
+        *memory = (struct memory){0}; /* the list's */
     }
     *out = i;
 out:
-    bank_place_free(&place);
+    bank_place_free(&memory->place);
+    MEM_FREE(memory->part);
+    return rc;
+}
+
+/* The whole banks of merged data sets, and what they are together. */
+static int plan_merged(struct sweep *s, const struct config *c, struct memory *memory)
+{
+    int rc = ERR_OK;
+    const struct member *m = &s->member[memory->member];
+    const struct bank_place **place = NULL;
+    TRY(MEM_NEW(memory->part, m->n_parts));
+    TRY(MEM_NEW(place, m->n_parts));
+    for (; memory->n_parts < m->n_parts; memory->n_parts++) {
+        struct memory part = {.member = m->part[memory->n_parts]};
+        TRY(bank_plan_whole(&part.place, c, s->member[part.member].features));
+        TRY(keep_memory(s, &part, &memory->part[memory->n_parts]));
+        place[memory->n_parts] = s->memory[memory->part[memory->n_parts]].place;
+    }
+    TRY(bank_plan_merged(&memory->place, c, m->features, place));
+out:
+    mem_release((void *)place);
+    return rc;
+}
+
+static int add_memory(struct sweep *s, const struct setting *setting, size_t member, size_t *out)
+{
+    int rc = ERR_OK;
+    struct memory memory = {.member = member};
+    if (s->member[member].n_parts)
+        TRY(plan_merged(s, setting->config, &memory));
+    else
+        TRY(bank_plan(&memory.place, setting->config, s->member[member].features));
+    TRY(keep_memory(s, &memory, out));
+out:
+    bank_place_free(&memory.place);
+    MEM_FREE(memory.part);
     return rc;
 }
 
@@ -206,6 +204,12 @@ static void free_cell(struct cell *cell)
     MEM_FREE(cell->row_dir);
 }
 
+bool is_same_pair(const struct sweep *s, const struct cell *a, const struct cell *b)
+{
+    return a->variant == b->variant && s->member[a->train].entry == s->member[b->train].entry &&
+           s->member[a->test].entry == s->member[b->test].entry;
+}
+
 /* Has an earlier cell of this variant and pair, one of [first, n_cells), the same rows? */
 static bool is_copy(const struct sweep *s, size_t first, const struct cell *cell)
 {
@@ -241,11 +245,13 @@ static int add_cells(const struct plan *p, const char *variant, const struct end
     int rc = ERR_OK;
     struct sweep *s = p->sweep;
     size_t first = s->n_cells;
-    struct cell cell = {
-        .variant = variant, .train = member_of(s, ends->train), .test = member_of(s, ends->test)};
-    for (; cell.setting < s->n_settings; cell.setting++)
+    struct cell cell = {.variant = variant};
+    for (; cell.setting < s->n_settings; cell.setting++) {
+        cell.train = member_find(s, ends->train, cell.setting);
+        cell.test = member_find(s, ends->test, cell.setting);
         for (size_t seed = 0; seed < s->config->n_seeds; seed++)
             TRY(add_cell(p, cell, seed, first));
+    }
 out:
     return rc;
 }
@@ -322,7 +328,8 @@ int cells_open(struct sweep *s)
     TRY(sort_by_retriever(s));
     for (size_t i = 0; wants_banks(s) && i < s->n_settings; i++)
         for (size_t m = 0; m < s->n_members; m++)
-            TRY(place_goal(&p, i, m));
+            if (s->member[m].is_goal && s->member[m].setting == s->setting[i].like[LEVEL_FEATURES])
+                TRY(place_goal(&p, i, m));
 out:
     MEM_FREE(p.placed);
     return rc;
@@ -334,16 +341,13 @@ void cells_close(struct sweep *s)
         free_cell(&s->cell[i]);
     for (size_t i = 0; i < s->n_trainees; i++)
         head_place_free(&s->trainee[i].place);
-    for (size_t i = 0; i < s->n_memories; i++)
+    for (size_t i = 0; i < s->n_memories; i++) {
         bank_place_free(&s->memory[i].place);
-    for (size_t i = 0; i < s->n_members; i++) {
-        features_free(&s->member[i].features);
-        manifest_free(&s->member[i].manifest);
+        MEM_FREE(s->memory[i].part);
     }
     MEM_FREE(s->by_retriever);
     MEM_FREE(s->cell);
     MEM_FREE(s->trainee);
     MEM_FREE(s->memory);
-    MEM_FREE(s->member);
     MEM_FREE(s->pair);
 }

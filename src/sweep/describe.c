@@ -9,6 +9,9 @@ static int describe_member(struct str *s, const struct member *m)
     int rc = ERR_OK;
     size_t there = 0;
     const char *why = "";
+    if (m->n_parts)
+        return str_addf(s, "merged    %s  %s (%zu images)\n", m->entry->name, m->entry->merge,
+                        m->manifest->n_items);
     for (size_t i = 0; i < m->features->n_shards; i++) {
         const char *reason;
         if (features_has_shard(m->features, i, &reason))
@@ -29,7 +32,10 @@ static int describe_memory(struct str *s, const struct sweep *sweep, const struc
 {
     int rc = ERR_OK;
     char *path = NULL;
-    TRY(bank_path(&path, m->place));
+    if (bank_has_file(m->place))
+        TRY(bank_path(&path, m->place));
+    else
+        TRY(str_dup(&path, "put together from those of the merged data sets"));
     TRY(str_addf(s, "bank      %s  %s\n          %s\n", sweep->member[m->member].entry->name,
                  bank_is_whole(m->place) ? "there"
                  : m->wants_bank         ? "to make"
@@ -100,7 +106,10 @@ int sweep_describe(char **out, const struct sweep *sweep)
 {
     int rc = ERR_OK;
     struct str s = {0};
-    TRY(str_addf(&s, "weights   %s  hash %s\n", sweep->config->weights, sweep->model.hash));
+    for (size_t i = 0; i < sweep->n_settings; i++)
+        if (sweep->setting[i].like[LEVEL_FEATURES] == i)
+            TRY(str_addf(&s, "weights   %s  hash %s\n", sweep->setting[i].config->weights,
+                         sweep->setting[i].model.hash));
     TRY(describe_settings(&s, sweep));
     for (size_t i = 0; i < sweep->n_members; i++)
         TRY(describe_member(&s, &sweep->member[i]));

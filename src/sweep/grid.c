@@ -20,6 +20,7 @@ enum { N_VARIANTS = sizeof variants / sizeof *variants };
 /* A sweep and what its parts point to. */
 struct grid {
     struct sweep sweep;
+    struct dataset_entry entry[N_SETS]; /* told apart, not read */
     struct member member[N_SETS];
     struct manifest manifest[N_SETS];
     struct features features[N_SETS];
@@ -78,7 +79,10 @@ static int fill_set(struct grid *g, size_t i, const struct size *set, const stru
         (struct features){.manifest = m,
                           .shard_items = c->shard_items,
                           .n_shards = (m->n_items + c->shard_items - 1) / c->shard_items};
-    g->member[i] = (struct member){.manifest = m, .features = &g->features[i], .wants_features = 1};
+    g->member[i] = (struct member){.entry = &g->entry[i],
+                                   .manifest = m,
+                                   .features = &g->features[i],
+                                   .wants_features = 1};
     g->bank[i] = (struct bank_place){.features = &g->features[i]};
     g->memory[i] = (struct memory){.member = i, .place = &g->bank[i], .wants_bank = 1};
     for (size_t k = 0; k < 2; k++) {
@@ -125,6 +129,7 @@ int grid_new(struct grid **out, const struct config *config)
         TRY(fill_set(g, i, &sizes[i], config));
     g->sweep = (struct sweep){.config = config,
                               .goal = SWEEP_ALL,
+                              .n_settings = 1,
                               .member = g->member,
                               .n_members = N_SETS,
                               .memory = g->memory,

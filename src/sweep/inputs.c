@@ -5,6 +5,8 @@
 #include "config/json.h"
 #include "sweep/sweep_int.h"
 
+#include <string.h>
+
 static int put_counts(struct cJSON *o, const struct manifest *m)
 {
     int rc = ERR_OK;
@@ -29,11 +31,15 @@ static int put_member(struct cJSON *list, const struct member *m)
     int rc = ERR_OK;
     struct cJSON *o;
     char *meta = NULL;
-    TRY(path_join(&meta, m->entry->root, "meta.json"));
     TRY(json_push_object(list, &o));
     TRY(json_put_text(o, "name", m->entry->name));
-    TRY(json_put_text(o, "root", m->entry->root));
-    TRY(json_put_text(o, "meta", m->entry->meta ? m->entry->meta : meta));
+    if (m->n_parts) {
+        TRY(json_put_text(o, "merge", m->entry->merge));
+    } else {
+        TRY(path_join(&meta, m->entry->root, "meta.json"));
+        TRY(json_put_text(o, "root", m->entry->root));
+        TRY(json_put_text(o, "meta", m->entry->meta ? m->entry->meta : meta));
+    }
     TRY(json_put_text(o, "manifest", m->features->manifest_hash));
     TRY(put_counts(o, m->manifest));
 out:
@@ -41,16 +47,35 @@ out:
     return rc;
 }
 
+/* The weights of a setting, unless an earlier one has the same. */
+static int put_weights(struct cJSON *list, const struct sweep *s, size_t setting)
+{
+    int rc = ERR_OK;
+    struct cJSON *o;
+    for (size_t i = 0; i <= setting; i++)
+        if (s->setting[i].like[LEVEL_FEATURES] == i &&
+            strcmp(s->setting[i].config->weights, s->setting[setting].config->weights) == 0) {
+            if (i < setting)
+                return ERR_OK;
+            TRY(json_push_object(list, &o));
+            TRY(json_put_text(o, "file", s->setting[i].config->weights));
+            TRY(json_put_text(o, "hash", s->setting[i].model.hash));
+        }
+out:
+    return rc;
+}
+
 int sweep_put_inputs(struct cJSON *out, const struct sweep *s)
 {
     int rc = ERR_OK;
     struct cJSON *o;
-    TRY(json_put_object(out, "weights", &o));
-    TRY(json_put_text(o, "file", s->config->weights));
-    TRY(json_put_text(o, "hash", s->model.hash));
+    TRY(json_put_array(out, "weights", &o));
+    for (size_t i = 0; i < s->n_settings; i++)
+        TRY(put_weights(o, s, i));
     TRY(json_put_array(out, "datasets", &o));
     for (size_t i = 0; i < s->n_members; i++)
-        TRY(put_member(o, &s->member[i]));
+        if (s->member[i].setting == 0) /* other settings have the same ones */
+            TRY(put_member(o, &s->member[i]));
 out:
     return rc;
 }

@@ -1,7 +1,9 @@
 /* pairs.c - which pairs of data sets a job means. */
 #include "base/err.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "datasets/datasets.h"
 #include "sweep/sweep_int.h"
 
 #include <string.h>
@@ -15,30 +17,16 @@ static const struct dataset_entry *entry_like(const struct config *c, const char
     return NULL;
 }
 
-static int find_entry(const struct dataset_entry **out, const struct config *c, const char *name)
+static void add_pair(struct sweep *s, const struct dataset_entry *train,
+                     const struct dataset_entry *test)
 {
-    int rc = ERR_OK;
-    const char **names = NULL;
-    const char *near;
-    *out = config_dataset(c, name);
-    if (*out)
-        return ERR_OK;
-    TRY(MEM_NEW(names, c->n_datasets + 1));
-    for (size_t i = 0; i < c->n_datasets; i++)
-        names[i] = c->dataset[i].name;
-    near = str_nearest(name, names, c->n_datasets);
-    if (near)
-        FAIL(ERR_CONFIG, "pairs: no data set \"%s\", did you mean \"%s\"?", name, near);
-    FAIL(ERR_CONFIG, "pairs: no data set \"%s\" among the %zu of \"datasets\"", name,
-         c->n_datasets);
-out:
-    mem_release((void *)names);
-    return rc;
+    s->pair[s->n_pairs++] = (struct ends){train, test};
 }
 
-static int protocol_pairs(struct ends *out, size_t *n, const struct config *c)
+static int protocol_pairs(struct sweep *s)
 {
     int rc = ERR_OK;
+    const struct config *c = s->config;
     const struct dataset_entry *visa = entry_like(c, "visa");
     const struct dataset_entry *mvtec = entry_like(c, "mvtec");
     if (!visa || !mvtec)
@@ -46,31 +34,136 @@ static int protocol_pairs(struct ends *out, size_t *n, const struct config *c)
              "pairs: \"protocol\" trains on visa and, to test visa, on mvtec; "
              "\"datasets\" has no %s",
              visa ? "mvtec" : "visa");
-    for (size_t i = 0; i < c->n_datasets; i++) {
-        const struct dataset_entry *test = &c->dataset[i];
-        out[(*n)++] = (struct ends){test == visa ? mvtec : visa, test};
+    for (size_t i = 0; i < c->n_datasets; i++)
+        if (!c->dataset[i].merge)
+            add_pair(s, &c->dataset[i] == visa ? mvtec : visa, &c->dataset[i]);
+out:
+    return rc;
+}
+
+static int all_pairs(struct sweep *s)
+{
+    const struct config *c = s->config;
+    for (size_t a = 0; a < c->n_datasets; a++)
+        for (size_t b = 0; b < c->n_datasets; b++)
+            if (a != b && !c->dataset[a].merge && !c->dataset[b].merge)
+                add_pair(s, &c->dataset[a], &c->dataset[b]);
+    return ERR_OK;
+}
+
+static int listed_pairs(struct sweep *s)
+{
+    int rc = ERR_OK;
+    const struct dataset_entry *train;
+    const struct dataset_entry *test;
+    for (size_t i = 0; i < s->config->n_pairs; i++) {
+        TRY(merge_find(&train, s, s->config->pair[i].train));
+        TRY(merge_find(&test, s, s->config->pair[i].test));
+        if (test->merge)
+            FAIL(ERR_CONFIG,
+                 "pairs[%zu]: found \"%s\" to test on, which is merged of %s; wanted a data set", i,
+                 test->name, test->merge);
+        add_pair(s, train, test);
     }
 out:
     return rc;
 }
 
-static int list_pairs(struct ends *out, size_t *n, const struct config *c)
+/* ---- leave one out ---- */
+
+static int domain_of(const char **out, const struct catalog *catalog,
+                     const struct dataset_entry *entry)
 {
     int rc = ERR_OK;
-    if (c->pairing == PAIRS_PROTOCOL)
-        return protocol_pairs(out, n, c);
-    if (c->pairing == PAIRS_ALL)
-        for (size_t a = 0; a < c->n_datasets; a++)
-            for (size_t b = 0; b < c->n_datasets; b++)
-                if (a != b)
-                    out[(*n)++] = (struct ends){&c->dataset[a], &c->dataset[b]};
-    for (size_t i = 0; c->pairing == PAIRS_LISTED && i < c->n_pairs; i++) {
-        TRY(find_entry(&out[*n].train, c, c->pair[i].train));
-        TRY(find_entry(&out[*n].test, c, c->pair[i].test));
-        (*n)++;
-    }
+    const struct dataset_info *info = catalog_find(catalog, entry->name);
+    *out = entry->domain ? entry->domain : info ? info->domain : NULL;
+    if (!*out)
+        FAIL(ERR_CONFIG,
+             "datasets.%s.domain: missing; \"leave-one-domain-out\" wants it of a data set that the "
+             "catalog does not have",
+             entry->name);
 out:
     return rc;
+}
+
+/* Regions of anomalous images without masks count as normal: no use to learn from. */
+static bool has_masks(const struct catalog *catalog, const struct dataset_entry *entry)
+{
+    const struct dataset_info *info = catalog_find(catalog, entry->name);
+    return !info || info->has_pixel;
+}
+
+/* Names of all data sets but the one that is tested, or but those of its domain. */
+static int list_others(struct str *out, const struct config *c, const struct catalog *catalog,
+                       const struct dataset_entry *test, const char *domain)
+{
+    int rc = ERR_OK;
+    for (size_t i = 0; i < c->n_datasets; i++) {
+        const struct dataset_entry *entry = &c->dataset[i];
+        const char *own = NULL;
+        if (entry == test || entry->merge || !has_masks(catalog, entry))
+            continue;
+        if (domain)
+            TRY(domain_of(&own, catalog, entry));
+        if (!domain || strcmp(own, domain) != 0)
+            TRY(str_addf(out, "%s%s", out->len ? "+" : "", entry->name));
+    }
+    if (!out->len)
+        FAIL(ERR_CONFIG, "pairs: no data set with masks is left to train on where %s%s is left out",
+             domain ? "the domain " : "", domain ? domain : test->name);
+out:
+    return rc;
+}
+
+static int leave_out(struct sweep *s, const struct catalog *catalog,
+                     const struct dataset_entry *test)
+{
+    int rc = ERR_OK;
+    const struct dataset_entry *train;
+    const char *domain = NULL;
+    struct str others = {0};
+    char *name = NULL;
+    if (s->config->pairing == PAIRS_LEAVE_ONE_DOMAIN_OUT)
+        TRY(domain_of(&domain, catalog, test));
+    TRY(list_others(&others, s->config, catalog, test, domain));
+    TRY(str_make(&name, "all-but-%s", domain ? domain : test->name));
+    TRY(merge_add(&train, s, name, others.text));
+    add_pair(s, train, test);
+out:
+    str_free(&others);
+    MEM_FREE(name);
+    return rc;
+}
+
+static int leave_one_out_pairs(struct sweep *s)
+{
+    int rc = ERR_OK;
+    const struct config *c = s->config;
+    struct catalog *catalog = NULL;
+    TRY(catalog_load(&catalog, NULL));
+    for (size_t i = 0; i < c->n_datasets; i++) {
+        if (c->dataset[i].merge)
+            continue;
+        TRY(leave_out(s, catalog, &c->dataset[i]));
+        if (!has_masks(catalog, &c->dataset[i]))
+            log_root("pairs", "%s has no masks: it is tested, and left out of all banks",
+                     c->dataset[i].name);
+    }
+out:
+    catalog_free(&catalog);
+    return rc;
+}
+
+static int list_pairs(struct sweep *s)
+{
+    static int (*const list[])(struct sweep *s) = {
+        [PAIRS_PROTOCOL] = protocol_pairs,
+        [PAIRS_ALL] = all_pairs,
+        [PAIRS_LEAVE_ONE_OUT] = leave_one_out_pairs,
+        [PAIRS_LEAVE_ONE_DOMAIN_OUT] = leave_one_out_pairs,
+        [PAIRS_LISTED] = listed_pairs,
+    };
+    return list[s->config->pairing](s);
 }
 
 enum { N_VARIANTS = 3 };
@@ -146,7 +239,7 @@ int pairs_open(struct sweep *s)
     const struct config *c = s->config;
     TRY(check_variants(c));
     TRY(MEM_NEW(s->pair, c->n_datasets * c->n_datasets + c->n_pairs + 1));
-    TRY(list_pairs(s->pair, &s->n_pairs, c));
+    TRY(list_pairs(s));
     if (s->n_pairs == 0)
         FAIL(ERR_CONFIG, "pairs: nothing to do: %zu data sets give no pair", c->n_datasets);
     TRY(check_listed_once(s));

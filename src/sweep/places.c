@@ -15,6 +15,8 @@ static int add_member(struct path_list *out, const struct sweep *s, const struct
 {
     int rc = ERR_OK;
     char *path = NULL;
+    if (m->n_parts) /* these are members */
+        return ERR_OK;
     TRY(add_place(out, s, m->features->dir));
     TRY(str_make(&path, "hashes/%s.txt", m->entry->name));
     TRY(path_list_add(out, path));

@@ -183,7 +183,7 @@ static int examine_memory(struct reasons *r, const struct memory *m)
     int rc = ERR_OK;
     const struct bank_place *place = m->place;
     struct wanted w = {.kind = place->full ? REDUCED : BANK};
-    if (!m->wants_bank || bank_is_whole(place))
+    if (!m->wants_bank || !bank_has_file(place) || bank_is_whole(place))
         return ERR_OK;
     if (place->full) {
         say(&w, "full", place->full->key);

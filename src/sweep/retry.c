@@ -32,10 +32,13 @@ out:
 static int forget_shards(struct retry *r, size_t member)
 {
     int rc = ERR_OK;
-    const struct features *f = r->sweep->member[member].features;
+    const struct member *m = &r->sweep->member[member];
+    const struct features *f = m->features;
     struct feature_shard shard = {0};
     char *path = NULL;
     const char *why;
+    for (size_t i = 0; i < m->n_parts; i++) /* these stand before it */
+        r->is_dirty[member] |= r->is_dirty[m->part[i]];
     for (size_t i = 0; i < f->n_shards; i++) {
         size_t n = 0;
         if (!features_has_shard(f, i, &why))
@@ -61,9 +64,9 @@ static int forget_bank(struct retry *r, const struct memory *m)
     char *path = NULL;
     for (size_t i = 0; i < m->place->features->n_shards; i++)
         TRY(forget(r, bank_shard_path(&path, m->place, i), &path));
-    if (m->place->full)
-        TRY(forget(r, bank_path(&path, m->place->full), &path));
-    TRY(forget(r, bank_path(&path, m->place), &path));
+    for (const struct bank_place *place = m->place; place; place = place->full)
+        if (bank_has_file(place))
+            TRY(forget(r, bank_path(&path, place), &path));
 out:
     return rc;
 }

@@ -170,11 +170,17 @@ out:
     return rc;
 }
 
-/* Items that the bank lacks, because they could not be read. */
-static int add_untrained(struct work *w, const struct features *f)
+/* Items that the bank lacks, because they could not be read; the test set names its own. */
+static int add_untrained(struct work *w, size_t train)
 {
     int rc = ERR_OK;
+    const struct member *m = &w->sweep->member[train];
+    const struct features *f = m->features;
     struct feature_shard shard = {0};
+    if (train == w->cell->test)
+        return ERR_OK;
+    for (size_t i = 0; i < m->n_parts; i++)
+        TRY(add_untrained(w, m->part[i]));
     for (size_t i = 0; i < f->n_shards; i++) {
         TRY(feature_shard_open(&shard, f, i));
         for (size_t row = 0; row < shard.n; row++)
@@ -199,8 +205,8 @@ static int measure(struct work *w)
     struct metric_row row;
     for (size_t i = 0; i < test->features->n_shards; i++)
         TRY(add_shard(w, test->features, i));
-    if (c->on_bad_item == BAD_ITEM_SKIP && w->cell->train != w->cell->test)
-        TRY(add_untrained(w, w->sweep->member[w->cell->train].features));
+    if (c->on_bad_item == BAD_ITEM_SKIP)
+        TRY(add_untrained(w, w->cell->train));
     TRY(metric_set_compute(w->set, &options, &row));
     TRY(results_add(&w->notes, name, w->cell->seed, &row));
     TRY(add_warnings(w, &row));

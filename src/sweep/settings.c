@@ -7,9 +7,10 @@
 
 /* What goes into the key of a product of that level, all levels below included. */
 static const int stages_up_to[N_LEVELS] = {
-    [LEVEL_BANK] = IN_BANK | IN_REDUCTION,
-    [LEVEL_METRIC] = IN_BANK | IN_REDUCTION | IN_HEAD,
-    [LEVEL_PROMPTS] = IN_BANK | IN_REDUCTION | IN_HEAD | IN_PROMPTS,
+    [LEVEL_FEATURES] = IN_MODEL | IN_FEATURES,
+    [LEVEL_BANK] = IN_MODEL | IN_FEATURES | IN_BANK | IN_REDUCTION,
+    [LEVEL_METRIC] = IN_MODEL | IN_FEATURES | IN_BANK | IN_REDUCTION | IN_HEAD,
+    [LEVEL_PROMPTS] = IN_MODEL | IN_FEATURES | IN_BANK | IN_REDUCTION | IN_HEAD | IN_PROMPTS,
 };
 
 static int make_setting(struct setting *setting, const struct config *c, size_t index)

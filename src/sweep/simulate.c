@@ -153,7 +153,7 @@ int sweep_simulate(char **out, const struct sweep *sweep, const char *text)
     TRY(sweep_graph_new(&g, sweep));
     TRY(MEM_NEW(load_s, g.draft.graph.n_tools));
     for (size_t i = 0; i < g.draft.graph.n_tools; i++)
-        load_s[i] = stage_load_s(i);
+        load_s[i] = stage_load_s(sweep, i);
     TRY(add_graph(&s, &g.draft.graph));
     TRY(str_addf(&s, "\n%7s  %14s  %14s  %11s  %12s  %8s  %6s  %6s\n", "ranks", "time",
                  "lower bound", "efficiency", "coordinator", "messages", "gangs", "again"));

@@ -24,7 +24,7 @@ static size_t bank_parts(const struct sweep *s, size_t i)
 
 static size_t gather_parts(const struct sweep *s, size_t i)
 {
-    return s->memory[i].wants_bank ? 1 : 0;
+    return s->memory[i].wants_bank && bank_has_file(s->memory[i].place) ? 1 : 0;
 }
 
 static size_t train_parts(const struct sweep *s, size_t i)
@@ -108,11 +108,15 @@ static bool has_row(const struct sweep *s, const struct piece *p)
 static int extract(struct sweep *s, const struct piece *p, struct comm *gang)
 {
     int rc = ERR_OK;
+    const struct member *m = &s->member[p->owner];
     (void)gang;
     TRY(sweep_ops(s));
     retriever_free(&s->retriever);
+    if (s->extractor_of != m->setting)
+        extractor_free(&s->extractor);
     if (!s->extractor)
-        TRY(extractor_new(&s->extractor, s->ops, s->config));
+        TRY(extractor_new(&s->extractor, s->ops, s->setting[m->setting].config));
+    s->extractor_of = m->setting;
     TRY(extractor_run(s->extractor, s->member[p->owner].features, p->part));
 out:
     return rc;
@@ -293,9 +297,14 @@ static double row_cost(const struct sweep *s, const struct piece *p)
     return measure_s * (double)n;
 }
 
-/* ---- tools: none, the extractor, or the retriever of a bank with a head ---- */
+/* ---- tools: none, the extractor of a setting, or the retriever of a bank with a head ---- */
 
-enum { NO_TOOL, EXTRACTOR, FIRST_RETRIEVER };
+enum { NO_TOOL, FIRST_EXTRACTOR };
+
+static size_t first_retriever(const struct sweep *s)
+{
+    return FIRST_EXTRACTOR + s->n_settings;
+}
 
 static size_t no_tool(const struct sweep *s, const struct piece *p)
 {
@@ -306,25 +315,24 @@ static size_t no_tool(const struct sweep *s, const struct piece *p)
 
 static size_t extractor_tool(const struct sweep *s, const struct piece *p)
 {
-    (void)s;
-    (void)p;
-    return EXTRACTOR;
+    return FIRST_EXTRACTOR + s->member[p->owner].setting;
 }
 
 static size_t retriever_tool(const struct sweep *s, const struct piece *p)
 {
     const struct cell *cell = &s->cell[p->owner];
-    return FIRST_RETRIEVER + (cell->trainee == NONE ? cell->memory : s->n_memories + cell->trainee);
+    return first_retriever(s) +
+           (cell->trainee == NONE ? cell->memory : s->n_memories + cell->trainee);
 }
 
 size_t stage_tools(const struct sweep *s)
 {
-    return FIRST_RETRIEVER + s->n_memories + s->n_trainees;
+    return first_retriever(s) + s->n_memories + s->n_trainees;
 }
 
-double stage_load_s(size_t tool)
+double stage_load_s(const struct sweep *s, size_t tool)
 {
-    return tool == NO_TOOL ? 0 : tool == EXTRACTOR ? 10 : 0.5;
+    return tool == NO_TOOL ? 0 : tool < first_retriever(s) ? 10 : 0.5;
 }
 
 /* ---- ranks that can share a piece ---- */

@@ -98,7 +98,8 @@ static int tidy(const struct sweep *s)
     if (s->status_dir)
         TRY(file_clean_temp(s->status_dir));
     for (size_t i = 0; i < s->n_members; i++)
-        TRY(file_clean_temp(s->member[i].features->dir));
+        if (s->member[i].n_parts == 0)
+            TRY(file_clean_temp(s->member[i].features->dir));
     for (size_t i = 0; i < s->n_memories; i++)
         TRY(file_clean_temp(s->memory[i].place->dir));
     for (size_t i = 0; i < s->n_trainees; i++)
@@ -157,6 +158,24 @@ const char *sweep_writer(size_t i)
         return stage_name(i);
     i -= N_STAGES;
     return i < sizeof beside / sizeof *beside ? beside[i] : NULL;
+}
+
+int sweep_save_bank(const struct sweep *s, const char *path)
+{
+    int rc = ERR_OK;
+    const struct memory *only = NULL;
+    for (size_t i = 0; i < s->n_memories; i++) {
+        if (!s->member[s->memory[i].member].is_goal)
+            continue;
+        if (only)
+            FAIL(ERR_USAGE, "bank: --out is for one bank; choose the data set with --train, and no "
+                            "ablations");
+        only = &s->memory[i];
+    }
+    BUG_ON(!only);
+    TRY(bank_save(only->place, path));
+out:
+    return rc;
 }
 
 /* ---- dump ---- */

@@ -29,7 +29,7 @@ struct sweep;
 
 /* How far a run goes. */
 enum sweep_goal {
-    SWEEP_FEATURES, /* features of all data sets of the configuration */
+    SWEEP_FEATURES, /* features of all data sets of the configuration, or of config->auxiliary */
     SWEEP_BANKS,    /* and banks of all of them, under every setting */
     SWEEP_HEADS,    /* and MRAD-FT heads of all of them, under every setting and seed */
     SWEEP_PROMPTS,  /* and MRAD-CLIP heads on top of these */
@@ -86,8 +86,8 @@ int sweep_places(struct path_list *out, const struct sweep *sweep);
 int sweep_files(struct path_list *out, const struct sweep *sweep);
 
 /*
- * Add to a JSON object what the sweep reads: "weights", {file, hash}, and "datasets", for each {name, root,
- * meta, manifest (hash), classes, images, anomalous, masks}. Local.
+ * Add to a JSON object what the sweep reads: "weights", for each {file, hash}, and "datasets", for each
+ * {name, root and meta, or merge, manifest (hash), classes, images, anomalous, masks}. Local.
  */
 int sweep_put_inputs(struct cJSON *object, const struct sweep *sweep);
 
@@ -118,6 +118,12 @@ struct queue_bench {
 
 /* Collective. */
 int queue_bench(struct queue_bench *out, struct comm *comm);
+
+/*
+ * Write the only bank that is a goal (SWEEP_BANKS with one data set, or several as one) to a file that
+ * "bank" of a data set can name. On rank 0, after sweep_run. ERR_USAGE when there are several.
+ */
+int sweep_save_bank(const struct sweep *sweep, const char *path);
 
 /* All rows, in the order of the grid. On rank 0, after sweep_run. Release with results_free. */
 int sweep_results(const struct sweep *sweep, struct results *out);

@@ -83,8 +83,30 @@ static int wait_for_features(struct sweep_graph *g, const struct lookup *l, cons
                              size_t member, size_t after)
 {
     int rc = ERR_OK;
+    const struct member *m = &s->member[member];
+    for (size_t i = 0; i < m->n_parts; i++)
+        TRY(wait_for_features(g, l, s, m->part[i], after));
     for (size_t part = 0; after != NO_ITEM && part < stage_parts(s, EXTRACT, member); part++)
         TRY(wait_for(g, item_of(s, l, EXTRACT, member, part), after));
+out:
+    return rc;
+}
+
+/*
+ * A bank, or the parts that it is put together from. What reads the features as well need not wait for
+ * them where a bank is made that has waited for all of them.
+ */
+static int wait_for_bank(struct sweep_graph *g, const struct lookup *l, const struct sweep *s,
+                         size_t memory, bool reads_features, size_t after)
+{
+    int rc = ERR_OK;
+    const struct memory *m = &s->memory[memory];
+    size_t gather = item_of(s, l, GATHER, memory, 0);
+    TRY(wait_for(g, gather, after));
+    for (size_t i = 0; i < m->n_parts && (reads_features || gather == NO_ITEM); i++)
+        TRY(wait_for_bank(g, l, s, m->part[i], reads_features, after));
+    if (reads_features && gather == NO_ITEM && m->n_parts == 0)
+        TRY(wait_for_features(g, l, s, m->member, after));
 out:
     return rc;
 }
@@ -105,23 +127,22 @@ static int link_memory(struct sweep_graph *g, const struct lookup *l, const stru
         for (size_t part = 0; part < stage_parts(s, BANK, other); part++)
             TRY(wait_for(g, item_of(s, l, BANK, other, part), gather));
     }
+    for (size_t part = 0; part < m->n_parts; part++)
+        TRY(wait_for_bank(g, l, s, m->part[part], false, gather));
 out:
     return rc;
 }
 
-/* Training reads bank and features; a bank that is made here has waited for all features. */
+/* Training reads bank and features. */
 static int link_trainee(struct sweep_graph *g, const struct lookup *l, const struct sweep *s,
                         size_t i)
 {
     int rc = ERR_OK;
     const struct trainee *t = &s->trainee[i];
     size_t train = item_of(s, l, TRAIN, i, 0);
-    size_t gather = item_of(s, l, GATHER, t->memory, 0);
-    TRY(wait_for(g, gather, train));
+    TRY(wait_for_bank(g, l, s, t->memory, true, train));
     if (t->metric != NONE)
         TRY(wait_for(g, item_of(s, l, TRAIN, t->metric, 0), train));
-    if (gather == NO_ITEM)
-        TRY(wait_for_features(g, l, s, s->memory[t->memory].member, train));
 out:
     return rc;
 }
@@ -131,7 +152,7 @@ static size_t scored_by(const struct sweep *s, size_t cell)
 {
     const struct cell *own = &s->cell[cell];
     for (const struct cell *c = own; !own->wants_scores && c-- > s->cell;) {
-        if (c->variant != own->variant || c->train != own->train || c->test != own->test)
+        if (!is_same_pair(s, c, own))
             break;
         if (c->wants_scores && strcmp(c->place->dir, own->place->dir) == 0)
             return (size_t)(c - s->cell);
@@ -146,7 +167,7 @@ static int link_scores(struct sweep_graph *g, const struct lookup *l, const stru
     const struct cell *cell = &s->cell[i];
     for (size_t part = 0; part < stage_parts(s, SCORE, i); part++) {
         size_t score = item_of(s, l, SCORE, i, part);
-        TRY(wait_for(g, item_of(s, l, GATHER, cell->memory, 0), score));
+        TRY(wait_for_bank(g, l, s, cell->memory, false, score));
         if (cell->trainee != NONE)
             TRY(wait_for(g, item_of(s, l, TRAIN, cell->trainee, 0), score));
         TRY(wait_for(g, item_of(s, l, EXTRACT, cell->test, part), score));

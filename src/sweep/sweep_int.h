@@ -17,7 +17,7 @@
 #define NONE SIZE_MAX
 
 /* What is made under options of its own, each on top of the one before. */
-enum level { LEVEL_BANK, LEVEL_METRIC, LEVEL_PROMPTS, N_LEVELS };
+enum level { LEVEL_FEATURES, LEVEL_BANK, LEVEL_METRIC, LEVEL_PROMPTS, N_LEVELS };
 
 /* The job's configuration, or that of one of its ablations. */
 struct setting {
@@ -26,19 +26,24 @@ struct setting {
     struct config *own;          /* NULL: the job's own */
     char *metrics;               /* options of the metrics, JSON */
     size_t like[N_LEVELS];       /* the first setting with the same options up to that level */
+    struct model_info model;     /* of a setting that is the first with its features */
     size_t n_omitted;            /* cells that would be copies of others */
 };
 
-/* The two ends of a cell. */
+/* The two ends of a cell; borrowed from the configuration or the sweep's merges. */
 struct ends {
-    const struct dataset_entry *train, *test; /* borrowed from the configuration */
+    const struct dataset_entry *train, *test;
 };
 
-/* One data set of the sweep. */
+/* One data set of the sweep, or several as one, for all settings with the same features. */
 struct member {
-    const struct dataset_entry *entry; /* borrowed from the configuration */
+    const struct dataset_entry *entry; /* borrowed, as those of the ends */
+    size_t setting;                    /* the first with these features */
     struct manifest *manifest;
     struct features *features;
+    size_t *part; /* [n_parts] members that are merged here, listed before; owned */
+    size_t n_parts;
+    bool is_goal; /* where cells are not: its features, bank or heads */
     uint8_t wants_features;
 };
 
@@ -46,6 +51,8 @@ struct member {
 struct memory {
     size_t member;
     struct bank_place *place;
+    size_t *part; /* [n_parts] memories of the merged data sets, listed before; owned */
+    size_t n_parts;
     uint8_t wants_bank;
 };
 
@@ -80,13 +87,14 @@ struct sweep {
     struct comm *comm;           /* borrowed */
     const struct config *config; /* borrowed */
     enum sweep_goal goal;
-    struct model_info model;
     struct setting *setting; /* [n_settings], the job's own first */
     size_t n_settings;
+    struct dataset_entry **merge; /* [n_merges] that no data set of the configuration stands for */
+    size_t n_merges, merge_cap;
     struct ends *pair; /* [n_pairs], each once; none where cells are not the goal */
     size_t n_pairs;
     struct member *member; /* [n_members] */
-    size_t n_members;
+    size_t n_members, member_cap;
     struct memory *memory; /* [n_memories] */
     size_t n_memories, memory_cap;
     struct trainee *trainee; /* [n_trainees] */
@@ -101,6 +109,7 @@ struct sweep {
     /* a rank's tools, made when first needed */
     struct ops *ops;
     struct extractor *extractor;
+    size_t extractor_of; /* setting */
     struct bank *bank; /* the one in memory */
     size_t bank_of;    /* memory */
     struct retriever *retriever;
@@ -129,15 +138,33 @@ struct piece {
  */
 int pairs_open(struct sweep *sweep);
 
+/* The data set of that name, or the merge of several ("visa+btad"). ERR_CONFIG: none, with the nearest. */
+int merge_find(const struct dataset_entry **out, struct sweep *sweep, const char *name);
+
+/* The merge of that name, added when it is not there yet. parts: names joined by '+'. */
+int merge_add(const struct dataset_entry **out, struct sweep *sweep, const char *name,
+              const char *parts);
+void merges_close(struct sweep *sweep);
+
 /* The configuration of every setting. Local. */
 int settings_open(struct sweep *sweep);
 void settings_close(struct sweep *sweep);
 
-/* Members: both ends of all pairs, or every data set where cells are not the goal. Local. */
+/*
+ * Members: both ends of all pairs, or every data set where cells are not the goal; for each model and
+ * options of features that a setting has. Local. ERR_CONFIG for a merge of what is no data set.
+ */
 int members_open(struct sweep *sweep);
 
-/* Manifests and features of all members. Collective: images are hashed together. */
+/* Models, manifests and features of all members. Collective: images are hashed together. */
 int members_load(struct sweep *sweep);
+void members_close(struct sweep *sweep);
+
+/* The member for an entry under a setting; it is there. */
+size_t member_find(const struct sweep *sweep, const struct dataset_entry *entry, size_t setting);
+
+/* Its features, or those of all its parts, are to be made. */
+void member_want_features(struct sweep *sweep, size_t member);
 
 /*
  * Where everything lies: banks, heads and cells of all settings. What has the same place is listed
@@ -145,7 +172,7 @@ int members_load(struct sweep *sweep);
  */
 int cells_open(struct sweep *sweep);
 
-/* Free pairs, members, banks, heads and cells. */
+/* Free pairs, banks, heads and cells. */
 void cells_close(struct sweep *sweep);
 
 /* Cells of all settings that were left out as copies. */
@@ -211,10 +238,13 @@ struct sched_item stage_item(const struct sweep *sweep, const struct piece *piec
 size_t stage_tools(const struct sweep *sweep);
 
 /* Seconds that a rank takes to load a tool, for planning. */
-double stage_load_s(size_t tool);
+double stage_load_s(const struct sweep *sweep, size_t tool);
 
 /* Make a piece. Collective over gang, which has more than one rank only where stage_item allows it. */
 int stage_work(struct sweep *sweep, const struct piece *piece, struct comm *gang);
+
+/* Are two cells of one variant and pair? All of these stand together in the list. */
+bool is_same_pair(const struct sweep *sweep, const struct cell *a, const struct cell *b);
 
 /* Do two banks have this shard in common? */
 bool is_same_shard(const struct bank_place *a, const struct bank_place *b, size_t shard);

@@ -14,12 +14,21 @@
 static bool is_scored_earlier(const struct sweep *s, const struct cell *cell)
 {
     for (const struct cell *c = cell; c-- > s->cell;) {
-        if (c->variant != cell->variant || c->train != cell->train || c->test != cell->test)
+        if (!is_same_pair(s, c, cell))
             return false;
         if (c->wants_scores && strcmp(c->place->dir, cell->place->dir) == 0)
             return true;
     }
     return false;
+}
+
+/* A bank, and the parts that it is put together from unless it has been. */
+static void want_bank(struct sweep *s, size_t memory)
+{
+    struct memory *m = &s->memory[memory];
+    m->wants_bank = 1;
+    for (size_t i = 0; i < m->n_parts && !bank_is_whole(m->place); i++)
+        want_bank(s, m->part[i]);
 }
 
 /* A head that is missing, and the metric below it that is; training reads the features. */
@@ -29,31 +38,29 @@ static void want_head(struct sweep *s, size_t trainee)
     if (head_exists(t->place))
         return;
     t->wants_head = 1;
-    s->memory[t->memory].wants_bank = 1;
+    want_bank(s, t->memory);
     if (!t->place->is_given)
-        s->member[s->memory[t->memory].member].wants_features = 1;
+        member_want_features(s, s->memory[t->memory].member);
     if (t->metric != NONE)
         want_head(s, t->metric);
 }
 
 static void want_for_cell(struct sweep *s, struct cell *cell)
 {
-    struct member *train = &s->member[cell->train];
-    struct member *test = &s->member[cell->test];
     bool misses_row = false;
-    for (size_t c = 0; c < test->manifest->n_classes; c++) {
+    for (size_t c = 0; c < s->member[cell->test].manifest->n_classes; c++) {
         s->wants_row[cell->first_row + c] = !row_exists(cell, c);
         misses_row = misses_row || s->wants_row[cell->first_row + c];
     }
     if (!misses_row)
         return;
-    test->wants_features = 1; /* the masks lie there */
+    member_want_features(s, cell->test); /* the masks lie there */
     if (s->config->on_bad_item == BAD_ITEM_SKIP)
-        train->wants_features = 1; /* and what the bank lacks */
+        member_want_features(s, cell->train); /* and what the bank lacks */
     cell->wants_scores = !scores_is_whole(cell->place) && !is_scored_earlier(s, cell);
     if (!cell->wants_scores)
         return;
-    s->memory[cell->memory].wants_bank = 1;
+    want_bank(s, cell->memory);
     if (cell->trainee != NONE)
         want_head(s, cell->trainee);
 }
@@ -65,15 +72,15 @@ static void find_wants(struct sweep *s)
         want_for_cell(s, &s->cell[i]);
     for (size_t i = 0; wants_heads(s) && i < s->n_trainees; i++)
         want_head(s, i);
-    for (size_t i = 0; i < s->n_memories; i++) {
-        struct memory *m = &s->memory[i];
-        if (wants_banks(s))
-            m->wants_bank = 1;
-        if (m->wants_bank && bank_needs_shards(m->place))
-            s->member[m->member].wants_features = 1;
-    }
+    for (size_t i = 0; wants_banks(s) && i < s->n_memories; i++)
+        if (s->member[s->memory[i].member].is_goal)
+            want_bank(s, i);
+    for (size_t i = 0; i < s->n_memories; i++)
+        if (s->memory[i].wants_bank && bank_needs_shards(s->memory[i].place))
+            member_want_features(s, s->memory[i].member);
     for (size_t i = 0; s->goal == SWEEP_FEATURES && i < s->n_members; i++)
-        s->member[i].wants_features = 1;
+        if (s->member[i].is_goal)
+            member_want_features(s, i);
 }
 
 static int share_wants(struct sweep *s)
@@ -126,7 +133,6 @@ int sweep_open(struct sweep **out, struct comm *comm, const struct config *confi
     TRY(MEM_NEW(s, 1));
     *s = (struct sweep){.comm = comm, .config = config, .goal = goal};
     TRY_ALL(comm, choose(s));
-    TRY(model_info(&s->model, comm, config));
     TRY(members_load(s));
     TRY_ALL(comm, cells_open(s));
     TRY(MEM_NEW(s->wants_row, s->n_rows));
@@ -150,6 +156,8 @@ void sweep_close(struct sweep **sweep)
     extractor_free(&s->extractor);
     ops_close(&s->ops);
     cells_close(s);
+    members_close(s);
+    merges_close(s);
     settings_close(s); /* last: places borrow from its configurations */
     status_free(&s->status);
     journal_close(&s->journal, NULL, NULL);
