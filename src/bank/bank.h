@@ -139,6 +139,9 @@ int bank_import(const char *image, const char *patch, const char *out);
 /* Write a bank as such a pair of files. Local. */
 int bank_export(const struct bank *bank, const char *image, const char *patch);
 
+/* Hash of sizes, keys, labels and items in their order: equal banks, whatever file they lie in. Local. */
+int bank_content(struct hash *out, const struct bank *bank);
+
 /* Entries with label 1. */
 size_t bank_anomalous(const uint8_t *labels, size_t n);
 

@@ -326,6 +326,22 @@ out:
     return rc;
 }
 
+int bank_content(struct hash *out, const struct bank *bank)
+{
+    int rc = ERR_OK;
+    const size_t size[4] = {bank->n_image, bank->embed, bank->n_pixel, bank->width};
+    struct array array[N_ARRAYS];
+    struct hasher *h = NULL;
+    list_arrays(array, bank);
+    TRY(hasher_new(&h));
+    hasher_add(h, size, sizeof size);
+    for (size_t i = 0; i < N_ARRAYS; i++)
+        hasher_add(h, array[i].data, size[array[i].is_pixel ? 2 : 0] * array[i].row_bytes);
+    *out = hasher_finish(&h);
+out:
+    return rc;
+}
+
 int bank_save(const struct bank_place *place, const char *path)
 {
     int rc = ERR_OK;

@@ -31,6 +31,10 @@ static int run_to(struct args *a, size_t first, enum sweep_goal goal)
     struct sweep *sweep = NULL;
     char *text = NULL;
     TRY(comm_agree(a->comm, read_config(a, first, &c)));
+    if (a->out && (c->n_ablations || (!c->auxiliary && c->n_datasets != 1)))
+        FAIL(ERR_USAGE, "%s: --out is for one bank: found %s, wanted one data set (--train) and no "
+                        "ablations",
+             a->verb, c->n_ablations ? "ablations" : "several data sets");
     TRY(sweep_open(&sweep, a->comm, c, goal));
     TRY(sweep_run(sweep, NULL));
     TRY_ALL(a->comm, a->out && comm_rank(a->comm) == 0 ? sweep_save_bank(sweep, a->out) : ERR_OK);
@@ -56,26 +60,32 @@ static int describe_bank(const struct args *a)
     struct bank *b = NULL;
     char *text = NULL;
     char *reduction = NULL;
+    char content[HASH_HEX];
+    struct hash hash;
     size_t image;
     size_t pixel;
     TRY(bank_load(&b, a->info));
     TRY(bank_reduction_of(&reduction, a->info));
+    TRY(bank_content(&hash, b));
+    hash_hex(content, hash);
     image = bank_anomalous(b->image_labels, b->n_image);
     pixel = bank_anomalous(b->pixel_labels, b->n_pixel);
     if (a->json)
         TRY(str_make(
             &text,
             "{\"image_keys\": %zu, \"image_anomalous\": %zu, \"embed\": %zu, "
-            "\"pixel_keys\": %zu, \"pixel_anomalous\": %zu, \"width\": %zu, \"reduction\": %s}\n",
+            "\"pixel_keys\": %zu, \"pixel_anomalous\": %zu, \"width\": %zu, \"reduction\": %s, "
+            "\"content\": \"%s\"}\n",
             b->n_image, image, b->embed, b->n_pixel, pixel, b->width,
-            reduction ? reduction : "null"));
+            reduction ? reduction : "null", content));
     else
         TRY(str_make(&text,
                      "image keys: %zu of %zu columns, %zu anomalous\n"
                      "pixel keys: %zu of %zu columns, %zu anomalous\n"
-                     "reduction: %s\n",
+                     "reduction: %s\n"
+                     "content: %s\n",
                      b->n_image, b->embed, image, b->n_pixel, b->width, pixel,
-                     reduction ? reduction : "none"));
+                     reduction ? reduction : "none", content));
     TRY(cmd_print(a, text));
 out:
     bank_free(&b);

@@ -164,14 +164,11 @@ int sweep_save_bank(const struct sweep *s, const char *path)
 {
     int rc = ERR_OK;
     const struct memory *only = NULL;
-    for (size_t i = 0; i < s->n_memories; i++) {
-        if (!s->member[s->memory[i].member].is_goal)
-            continue;
-        if (only)
-            FAIL(ERR_USAGE, "bank: --out is for one bank; choose the data set with --train, and no "
-                            "ablations");
-        only = &s->memory[i];
-    }
+    for (size_t i = 0; i < s->n_memories; i++)
+        if (s->member[s->memory[i].member].is_goal) {
+            BUG_ON(only);
+            only = &s->memory[i];
+        }
     BUG_ON(!only);
     TRY(bank_save(only->place, path));
 out:

@@ -120,8 +120,8 @@ struct queue_bench {
 int queue_bench(struct queue_bench *out, struct comm *comm);
 
 /*
- * Write the only bank that is a goal (SWEEP_BANKS with one data set, or several as one) to a file that
- * "bank" of a data set can name. On rank 0, after sweep_run. ERR_USAGE when there are several.
+ * Write the only bank that is a goal (SWEEP_BANKS, config->auxiliary or one data set, no ablations) to a
+ * file that "bank" of a data set can name. On rank 0, after sweep_run.
  */
 int sweep_save_bank(const struct sweep *sweep, const char *path);
 

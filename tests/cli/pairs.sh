@@ -38,7 +38,7 @@ refused 2 'fabric -> cells is listed twice' plan "$dir/job.json" --set 'pairs=[[
 refused 2 'fabric -> cells is listed twice' plan "$dir/job.json" --set 'seeds=[5, 5]'
 refused 2 'fabric -> cells is listed twice' plan "$dir/job.json" --set 'variants=["mrad-tf", "mrad-tf"]'
 refused 2 'wanted ["train", "test"]' plan "$dir/job.json" --set 'pairs=[["fabric"]]'
-refused 2 'wanted "protocol", "all" or a list of pairs' plan "$dir/job.json" --set pairs=some
+refused 2 'wanted "protocol", "all", "leave-one-out", "leave-one-domain-out" or a list of pairs' plan "$dir/job.json" --set pairs=some
 refused 2 'a list of pairs that is not empty' plan "$dir/job.json" --set 'pairs=[]'
 run 0 plan "$dir/job.json" --set 'datasets={}' --dataset "fabric=$dir/world/fabric" --set 'pairs=[["fabric", "fabric"]]'
 refused 2 '1 data sets give no pair' plan "$dir/job.json" --set 'datasets={}' --dataset "fabric=$dir/world/fabric" --set pairs=all

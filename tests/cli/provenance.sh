@@ -30,14 +30,14 @@ assert run["SLURM_JOB_ID"] == "417" and run["OMP_NUM_THREADS"] == "1"
 seconds = [calendar.timegm(time.strptime(run[k], "%Y-%m-%dT%H:%M:%SZ")) for k in ("start", "end")]
 assert before <= seconds[0] <= seconds[1] <= after, (before, seconds, after)
 assert run["state"] == "done"
-assert run["weights"]["file"] == f"{dir}/model.safetensors"
+assert [w["file"] for w in run["weights"]] == [f"{dir}/model.safetensors"]
 for entry in run["datasets"]:
     items = [i for c in load(entry["meta"])["test"].values() for i in c]
     assert entry["meta"] == f"{entry['root']}/meta.json" and entry["classes"] == len(load(entry["meta"])["test"])
     assert (entry["images"], entry["anomalous"]) == (len(items), sum(i["anomaly"] for i in items))
     assert entry["masks"] == sum(bool(i["anomaly"] and i["mask_path"]) for i in items)
     shard = open(glob.glob(f"{dir}/store/features/{entry['name']}/*/shard-00000.h5")[0], "rb").read()
-    for value in (entry["manifest"], run["weights"]["hash"]):  # attributes lie there as they are
+    for value in (entry["manifest"], run["weights"][0]["hash"]):  # attributes lie there as they are
         assert len(value) == 32 and value.encode() in shard, entry["name"]
 assert [e["name"] for e in run["datasets"]] == ["fabric", "cells"]
 PY
