@@ -29,6 +29,7 @@ static int plan_file(struct bank_place *p, const char *path)
     TRY(h5_get_text(f, "/", "weights", &weights));
     if (strcmp(weights, BANK_UNKNOWN) != 0)
         TRY(h5_expect_text(f, "weights", p->features->model.hash, "weights"));
+    TRY(path_stat(path, &p->seen->size, &p->seen->mtime_ns));
     TRY(bank_read(&bank, path, p, -1));
 out:
     bank_free(&bank);
@@ -46,6 +47,7 @@ int bank_plan_whole(struct bank_place **out, const struct config *config,
     struct hasher *h = NULL;
     const struct dataset_entry *entry = config_dataset(config, features->manifest->name);
     TRY(MEM_NEW(p, 1));
+    TRY(MEM_NEW(p->seen, 1));
     p->features = features;
     p->pools = config->neighbour_pool;
     TRY(config_stage_text(&p->options, config, IN_BANK));
@@ -76,6 +78,7 @@ static int plan_reduced(struct bank_place **out, const struct config *config,
     struct bank_place *p = NULL;
     struct hasher *h = NULL;
     TRY(MEM_NEW(p, 1));
+    TRY(MEM_NEW(p->seen, 1));
     p->features = (*full)->features;
     p->pools = (*full)->pools;
     p->reduction = (struct bank_reduction){.method = config->reduce,
@@ -162,6 +165,7 @@ void bank_place_free(struct bank_place **place)
     MEM_FREE((*place)->dir);
     MEM_FREE((*place)->options);
     MEM_FREE((*place)->file);
+    MEM_FREE((*place)->seen);
     mem_release((void *)(*place)->part);
     MEM_FREE(*place);
 }
@@ -187,10 +191,10 @@ int bank_path(char **out, const struct bank_place *place)
 static bool is_readable(const char *path, const struct bank_place *place, int64_t shard)
 {
     struct bank *bank = NULL;
-    bool is_good = path_is_file(path) && bank_read(&bank, path, place, shard) == ERR_OK;
+    bool can_be_read = path_is_file(path) && bank_read(&bank, path, place, shard) == ERR_OK;
     bank_free(&bank);
     err_clear();
-    return is_good;
+    return can_be_read;
 }
 
 /* The place whose shards are gathered. */
@@ -209,17 +213,34 @@ bool bank_has_shard(const struct bank_place *place, size_t shard)
     return has;
 }
 
+/* Read all of a file, unless it is the one that was read before. */
+static bool is_good(const char *path, const struct bank_place *place)
+{
+    struct bank_seen found = {0};
+    bool is_same;
+    if (path_stat(path, &found.size, &found.mtime_ns)) {
+        err_clear();
+        return false;
+    }
+    is_same = found.size == place->seen->size && found.mtime_ns == place->seen->mtime_ns;
+    if (!is_same && !is_readable(path, place, -1))
+        return false;
+    *place->seen = found;
+    return true;
+}
+
 bool bank_is_whole(const struct bank_place *place)
 {
     char *path = NULL;
+    bool is_whole;
     for (size_t i = 0; i < place->n_parts; i++)
         if (!bank_is_whole(place->part[i]))
             return false;
     if (place->n_parts)
         return true;
-    bool has = bank_path(&path, place) == ERR_OK && is_readable(path, place, -1);
+    is_whole = bank_path(&path, place) == ERR_OK && is_good(path, place);
     MEM_FREE(path);
-    return has;
+    return is_whole;
 }
 
 bool bank_needs_shards(const struct bank_place *place)

@@ -43,6 +43,12 @@ struct bank_reduction {
     size_t seed;
 };
 
+/* A version of a file. */
+struct bank_seen {
+    uint64_t size;
+    int64_t mtime_ns;
+};
+
 /* Where the bank of a data set lies in the store. */
 struct bank_place {
     const struct features *features; /* borrowed */
@@ -59,6 +65,8 @@ struct bank_place {
     /* of merged data sets: their whole banks, which this one is put together from; else none */
     const struct bank_place **part; /* [n_parts], the list owned, its elements borrowed */
     size_t n_parts;
+
+    struct bank_seen *seen; /* of its file, when all of it was last read and found good; owned */
 };
 
 /*
@@ -90,7 +98,10 @@ bool bank_has_file(const struct bank_place *place);
 int bank_shard_path(char **out, const struct bank_place *place, size_t shard);
 int bank_path(char **out, const struct bank_place *place);
 
-/* Is a readable shard (whole bank) of this key there? Local. */
+/*
+ * Is a readable shard (whole bank) of this key there? A large bank's file that was read once is read
+ * again only when its size or time has changed. Local, one thread at a time for a place.
+ */
 bool bank_has_shard(const struct bank_place *place, size_t shard);
 bool bank_is_whole(const struct bank_place *place);
 

@@ -27,7 +27,9 @@ static void want_bank(struct sweep *s, size_t memory)
 {
     struct memory *m = &s->memory[memory];
     m->wants_bank = 1;
-    for (size_t i = 0; i < m->n_parts && !bank_is_whole(m->place); i++)
+    if (m->n_parts && bank_is_whole(m->place))
+        return;
+    for (size_t i = 0; i < m->n_parts; i++)
         want_bank(s, m->part[i]);
 }
 

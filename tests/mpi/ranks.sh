@@ -24,6 +24,14 @@ compare many "cells fabric" 3 f32 1 2 3 4
 compare half "cells parts" 3 f16 2 3
 compare few "scans fabric" 10 f32 3 4
 
+# Merged data sets, their reduced bank, and features of two sizes.
+for n in 0 1 2 3; do
+    make_job "merged-$n" world "cells fabric parts" '"features": {"shard_items": 3}, "variants": ["mrad-tf", "mrad-ft"],'
+    demand 0 "$n" sweep "$dir/merged-$n.json" --set 'pairs=[[["cells", "fabric"], "parts"]]' \
+        --set 'ablations=[{"bank.reduce": "kmeans", "bank.entries": 4}, {"model.image_size": 28}]'
+    [ "$n" = 0 ] || demand_same "merged-$n" merged-0
+done
+
 # A second run makes nothing new, whatever number of ranks made the first.
 before=$(artefacts many-3)
 demand 0 2 sweep "$dir/many-3.json"
