@@ -45,7 +45,7 @@ fi
 run 0 sweep "$MRAD_SOURCE/jobs/demo.json" "${options[@]}" --store "$dir/store" --out "$dir/one"
 compare one
 cp "$dir/out" "$dir/table"
-mpirun -n 2 --oversubscribe --bind-to none "$MRAD" sweep "$MRAD_SOURCE/jobs/demo.json" "${options[@]}" \
+"${two_ranks[@]}" "$MRAD" sweep "$MRAD_SOURCE/jobs/demo.json" "${options[@]}" \
     --store "$dir/other" --out "$dir/two" >"$dir/out" 2>"$dir/err" || fail "two ranks: $(tail -n 3 "$dir/err")"
 compare two
 cmp "$dir/one/results.json" "$dir/two/results.json" || fail "two ranks have other numbers than one"

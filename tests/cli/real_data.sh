@@ -29,7 +29,7 @@ mkdir "$dir/work"
 ln -s "$shared" "$dir/shared"
 cd "$dir/work"
 sweep() { # NAME
-    mpirun -n 2 --bind-to none --oversubscribe "$MRAD" sweep "$MRAD_SOURCE/jobs/real-sample.json" --set run.threads=1 \
+    "${two_ranks[@]}" "$MRAD" sweep "$MRAD_SOURCE/jobs/real-sample.json" --set run.threads=1 \
         </dev/null >"$dir/$1.txt" 2>"$dir/$1.err" || fail "$1 run: exit status $?: $(tail -n5 "$dir/$1.err")"
 }
 sweep first

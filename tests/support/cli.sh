@@ -31,12 +31,16 @@ find_torch() {
     done
 }
 
+# What `run` starts mrad with, or nothing.
+launcher=()
+two_ranks=(mpirun -n 2 --oversubscribe --bind-to none)
+
 # Run mrad with its input empty; the exit status must be STATUS.
 run() { # STATUS ARGS...
     local want=$1 status=0
     shift
     last="mrad $*"
-    "$MRAD" "$@" </dev/null >"$dir/out" 2>"$dir/err" || status=$?
+    "${launcher[@]}" "$MRAD" "$@" </dev/null >"$dir/out" 2>"$dir/err" || status=$?
     [ "$status" = "$want" ] ||
         fail "$last: exit status $status, wanted $want; stderr: $(head -c 600 "$dir/err")"
 }
