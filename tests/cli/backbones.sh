@@ -9,13 +9,14 @@ make_world
 more='"features": {"shard_items": 3}, "variants": ["mrad-tf", "mrad-ft"], "seeds": [3, 4],
  "pairs": [["fabric", "parts"], [["fabric", "cells"], "parts"]]'
 settings="[{\"model.weights\": \"$dir/other.safetensors\", \"model.image_size\": [64, 32]}, {\"features.dtype\": \"f16\", \"score.k\": [0.7, 0]},
- {\"score.k\": 0}, {\"encoder.class_ln_post\": true}]"
+ {\"score.k\": 0}, {\"encoder.class_ln_post\": true}, {\"metrics.pro_limit\": 0.5}]"
 write_job "$dir/plain.json" "fabric cells parts" "$more"
 write_job "$dir/job.json" "fabric cells parts" "$more, \"ablations\": $settings"
 
 run 0 plan "$dir/job.json"
 [ "$(grep -c '^weights' "$dir/out")" = 5 ] || fail "wanted five kinds of features: $(grep '^weights' "$dir/out")"
 [ "$(grep -c '^features' "$dir/out")" = $((3 * 5)) ] || fail "wanted features of three sets for each: $(grep '^features' "$dir/out")"
+run 0 extract "$dir/job.json" # one model after another
 run 0 sweep "$dir/job.json"
 cp "$dir/run/results.json" "$dir/results.json"
 [ "$(find "$dir/store/features" -name 'shard-00000.h5' | wc -l)" = 15 ] || fail "wanted 15 folders of features"
@@ -23,7 +24,7 @@ cp "$dir/run/results.json" "$dir/results.json"
 
 i=0
 for set in "" "model.weights=$dir/other.safetensors model.image_size=64" "model.weights=$dir/other.safetensors model.image_size=32" \
-    "features.dtype=f16 score.k=0.7" "features.dtype=f16 score.k=0" "score.k=0" "encoder.class_ln_post=true"; do
+    "features.dtype=f16 score.k=0.7" "features.dtype=f16 score.k=0" "score.k=0" "encoder.class_ln_post=true" "metrics.pro_limit=0.5"; do
     i=$((i + 1))
     options=()
     for one in $set; do options+=(--set "$one"); done
@@ -31,6 +32,7 @@ for set in "" "model.weights=$dir/other.safetensors model.image_size=64" "model.
     printf '%s\n' "$set" >"$dir/direct-$i/label"
 done
 check_py "each setting's rows are those of a job of its own" "$dir" $i <<'PY'
+import json
 import sys
 from cli import *
 dir, n = sys.argv[1], int(sys.argv[2])
@@ -46,6 +48,8 @@ for i in range(1, n + 1):
     assert want not in seen, f"{label} makes no difference"
     seen.append(want)
 assert len(tree["rows"]) == n * 24
+made = [(e["item"], e["outcome"]) for e in map(json.loads, open(f"{dir}/run/journal.jsonl")) if "item" in e]
+assert len(made) == len(dict(made)) > 200 and {outcome for _, outcome in made} == {"made"}, "something was planned twice"
 weights = load(f"{dir}/run/run.json")["weights"]
 assert [w["file"] for w in weights] == [f"{dir}/model.safetensors", f"{dir}/other.safetensors"], weights
 assert weights[0]["hash"] != weights[1]["hash"]
