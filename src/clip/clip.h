@@ -8,6 +8,8 @@
  *     TRY(encoder_new(&encoder, weights, ops, &options));
  *     TRY(encoder_run(encoder, input, cls, patch));
  *
+ * Beside CLIP's, vision towers of DINOv2 (class token from ln_post, E = D, no text tower).
+ *
  * Sizes: S image side, P patch, G = S / P grid side, N = G * G patches, D vision width, E joint
  * embedding width. T text width, R prompts (rows) of a batch, P positions computed of each.
  */
@@ -15,6 +17,8 @@
 #define CLIP_CLIP_H
 
 #include "base/hash.h"
+#include "config/config.h"
+#include "images/images.h"
 #include "ops/ops.h"
 #include "tensor/tensor.h"
 
@@ -32,8 +36,13 @@ struct clip_shape {
     size_t width;       /* D */
     size_t hidden;      /* width of the MLP, usually 4 D */
     size_t layers;
-    size_t heads; /* of 64 columns each */
-    size_t embed; /* E */
+    size_t heads;
+    size_t embed;               /* E */
+    size_t registers;           /* tokens after the class token that are no patches */
+    bool is_clip;               /* ln_pre and a projection; else the class token is that after ln_post */
+    enum activation activation; /* of both towers */
+    double epsilon;             /* of the vision tower's layer norms */
+    enum image_scale scale;     /* of the pixels it wants */
     /* text tower; all 0 in a file that has none of a known form */
     size_t text_width;  /* T, a multiple of 64 */
     size_t text_hidden; /* width of the MLP, usually 4 T */
@@ -45,18 +54,27 @@ struct clip_shape {
 
 /*
  * Map a safetensors file, OpenAI's TorchScript archive or a state dict of torch.save (F32, F16, BF16)
- * with tensor names of OpenAI CLIP, open_clip or Hugging Face CLIPModel and read off its sizes. The
- * content decides about the format; entries that are not asked for are ignored. Everything in the header is checked against the file before it is
- * used. ERR_FORMAT names the file and the missing or mis-shaped tensor. Free with weights_free.
+ * with tensor names of OpenAI CLIP, open_clip, or Hugging Face's CLIPModel, Dinov2Model or
+ * Dinov2WithRegistersModel, and read off its sizes. The content decides about the format; entries that are not asked for are ignored.
+ * Everything in the header is checked against the file before it is used. What tensors cannot tell, the
+ * activation and the size of heads, says config.json or open_clip_config.json beside the file, or else
+ * what is usual for such models. ERR_FORMAT names the file and the missing or mis-shaped tensor, or what
+ * is wrong with the configuration file (ERR_CONFIG: no JSON). Free with weights_free.
  */
 int weights_open(struct weights **out, const char *path);
+
+/* The same for model.weights, with model.activation, model.head_size and model.normalise where they are set. */
+int weights_open_chosen(struct weights **out, const struct config *config);
 void weights_free(struct weights **weights);
 
 const struct clip_shape *weights_shape(const struct weights *weights);
 const char *weights_path(const struct weights *weights);
 
-/* "OpenAI or open_clip", "Hugging Face"; static. */
+/* "OpenAI or open_clip", "Hugging Face", ...; static. */
 const char *weights_family(const struct weights *weights);
+
+/* Activation, size of heads and scale of pixels, each with who says so, for people. MEM_FREE(*out). */
+int weights_about(char **out, const struct weights *weights);
 
 /* Hash of the whole file. Reads it all. */
 struct hash weights_hash(const struct weights *weights);
@@ -76,7 +94,7 @@ int weights_embed(const struct weights *weights, const int32_t *ids, size_t n, f
 
 struct encoder_options {
     size_t image_size;  /* S, a multiple of P */
-    size_t vv_start;    /* first block with the V-V path; published: 1 */
+    size_t vv_start;    /* first block with the V-V path; published: 1; the number of blocks: none */
     bool class_ln_post; /* ln_post on the class token before the projection; published: false */
 };
 
@@ -93,12 +111,12 @@ size_t encoder_grid(const struct encoder *encoder);
 
 /*
  * One image: input [3, S, S] normalised -> cls [E], the original path's class token times the
- * projection, and patch [N, D], ln_post of the V-V path. Host memory. Section "phi_cls, phi_vv" of
+ * projection (without one: after ln_post), and patch [N, D], ln_post of the V-V path. Host memory. Section "phi_cls, phi_vv" of
  * the paper; facts: without ln_post for cls, V-V path without MLP.
  */
 int encoder_run(struct encoder *encoder, const float *input, float *cls, float *patch);
 
-/* patch [n, D] times the visual projection -> out [n, E]. Host memory. */
+/* patch [n, D] times the visual projection, if there is one -> out [n, E]. Host memory. */
 int encoder_project(struct encoder *encoder, const float *patch, size_t n, float *out);
 
 /* Floating-point operations of encoder_run: products only, two a multiply-add. */

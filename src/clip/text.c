@@ -82,6 +82,18 @@ out:
     return rc;
 }
 
+static int text_norm(struct text_tower *t, const real *x, real *const affine[2], size_t n_rows,
+                     real *y)
+{
+    return ops_layer_norm(t->ops, &(struct norm){.x = x,
+                                                 .weight = affine[0],
+                                                 .bias = affine[1],
+                                                 .y = y,
+                                                 .n_rows = n_rows,
+                                                 .dim = t->shape.text_width,
+                                                 .epsilon = CLIP_EPSILON});
+}
+
 /* One layer: s->x is its input, `next` receives its output (and may be s->x). */
 static int run_layer(struct text_tower *t, const struct text_block *b, const struct text_saved *s,
                      real *next)
@@ -90,14 +102,14 @@ static int run_layer(struct text_tower *t, const struct text_block *b, const str
     size_t d = t->shape.text_width;
     size_t n = t->n_rows * t->options.n_positions;
     const struct attention a = text_attention(t, s);
-    TRY(ops_layer_norm(t->ops, s->x, b->ln_1[0], b->ln_1[1], n, d, t->normed));
+    TRY(text_norm(t, s->x, b->ln_1, n, t->normed));
     TRY(linear_run(t->ops, b->map[MAP_QKV], t->normed, n, s->qkv));
     TRY(ops_attend(t->ops, &a));
     TRY(ops_copy(t->ops, s->mid, s->x, n * d));
     TRY(linear_run(t->ops, b->map[MAP_OUT], t->attended, n, s->mid));
-    TRY(ops_layer_norm(t->ops, s->mid, b->ln_2[0], b->ln_2[1], n, d, t->normed));
+    TRY(text_norm(t, s->mid, b->ln_2, n, t->normed));
     TRY(linear_run(t->ops, b->map[MAP_FC], t->normed, n, s->hidden));
-    TRY(ops_quick_gelu(t->ops, s->hidden, n * t->shape.text_hidden, t->active));
+    TRY(ops_activate(t->ops, t->shape.activation, s->hidden, n * t->shape.text_hidden, t->active));
     TRY(ops_copy(t->ops, next, s->mid, n * d));
     TRY(linear_run(t->ops, b->map[MAP_PROJ], t->active, n, next));
 out:
@@ -112,8 +124,7 @@ static int finish(struct text_tower *t, real *out)
     for (size_t r = 0; r < t->n_rows; r++)
         TRY(ops_copy(t->ops, t->end_row + r * d,
                      t->state + (r * t->options.n_positions + t->end[r]) * d, d));
-    TRY(ops_layer_norm(t->ops, t->end_row, t->ln_final[0], t->ln_final[1], t->n_rows, d,
-                       t->end_normed));
+    TRY(text_norm(t, t->end_row, t->ln_final, t->n_rows, t->end_normed));
     TRY(linear_run(t->ops, t->proj, t->end_normed, t->n_rows, t->out));
     TRY(ops_download(t->ops, out, t->out, t->n_rows * t->shape.embed));
 out:

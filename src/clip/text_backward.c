@@ -21,7 +21,8 @@ static int start(struct text_tower *t, const real *grad_out)
                                    .y = t->end_normed,
                                    .sum = t->end_slope,
                                    .n_rows = t->n_rows,
-                                   .dim = d};
+                                   .dim = d,
+                                   .epsilon = CLIP_EPSILON};
     memset(t->host, 0, t->n_rows * p * d * sizeof *t->host);
     TRY(ops_upload(t->ops, t->end_slope, t->host, t->n_rows * d));
     TRY(ops_upload(t->ops, t->out, grad_out, t->n_rows * t->shape.embed));
@@ -42,7 +43,8 @@ static int add_norm(struct text_tower *t, const real *x, const real *weight)
                                 .y = t->normed,
                                 .sum = t->state,
                                 .n_rows = t->n_rows * t->options.n_positions,
-                                .dim = t->shape.text_width};
+                                .dim = t->shape.text_width,
+                                .epsilon = CLIP_EPSILON};
     return ops_layer_norm_grad(t->ops, &g);
 }
 
@@ -55,7 +57,8 @@ static int back_layer(struct text_tower *t, const struct text_block *b, const st
     const struct attention_grad g = {
         .out = t->attended, .query = t->slope, .key = t->slope + d, .value = t->slope + 2 * d};
     TRY(linear_run(t->ops, b->back[MAP_PROJ], t->state, n, t->active));
-    TRY(ops_quick_gelu_grad(t->ops, s->hidden, n * t->shape.text_hidden, t->active));
+    TRY(ops_activate_grad(t->ops, t->shape.activation, s->hidden, n * t->shape.text_hidden,
+                          t->active));
     TRY(linear_run(t->ops, b->back[MAP_FC], t->active, n, t->normed));
     TRY(add_norm(t, s->mid, b->ln_2[0]));
     TRY(linear_run(t->ops, b->back[MAP_OUT], t->state, n, t->attended));

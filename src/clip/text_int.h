@@ -8,6 +8,7 @@
 #define CLIP_TEXT_INT_H
 
 #include "clip/clip.h"
+#include "clip/names_int.h"
 #include "ops/ops.h"
 
 #include <stddef.h>
@@ -36,7 +37,7 @@ struct text_saved {
     real *x;      /* [N, T] input, deep prompts in place */
     real *qkv;    /* [N, 3T] */
     real *mid;    /* [N, T] after the attention's residual */
-    real *hidden; /* [N, H] before QuickGELU */
+    real *hidden; /* [N, H] before the activation */
 };
 
 struct text_tower {

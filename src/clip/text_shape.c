@@ -1,40 +1,9 @@
-/* text_shape.c - the text tower's tensors in the files that users hold, and its sizes. */
+/* text_shape.c - sizes of the text tower, read off its tensors. */
 #include "clip/names_int.h"
 
 #include <stdio.h>
 
 enum { HEAD = 64 };
-
-static const struct rule rules[] = {
-    {"token_embedding.weight", "text_model.embeddings.token_embedding.weight", SAME},
-    {"positional_embedding", "text_model.embeddings.position_embedding.weight", SAME},
-    {"ln_final.weight", "text_model.final_layer_norm.weight", SAME},
-    {"ln_final.bias", "text_model.final_layer_norm.bias", SAME},
-    {"text_projection", "text_projection.weight", TRANSPOSED},
-    {"transformer.resblocks.#.ln_1.weight", "text_model.encoder.layers.#.layer_norm1.weight", SAME},
-    {"transformer.resblocks.#.ln_1.bias", "text_model.encoder.layers.#.layer_norm1.bias", SAME},
-    {"transformer.resblocks.#.ln_2.weight", "text_model.encoder.layers.#.layer_norm2.weight", SAME},
-    {"transformer.resblocks.#.ln_2.bias", "text_model.encoder.layers.#.layer_norm2.bias", SAME},
-    {"transformer.resblocks.#.attn.in_proj_weight",
-     "text_model.encoder.layers.#.self_attn.{}_proj.weight", JOINED},
-    {"transformer.resblocks.#.attn.in_proj_bias",
-     "text_model.encoder.layers.#.self_attn.{}_proj.bias", JOINED},
-    {"transformer.resblocks.#.attn.out_proj.weight",
-     "text_model.encoder.layers.#.self_attn.out_proj.weight", SAME},
-    {"transformer.resblocks.#.attn.out_proj.bias",
-     "text_model.encoder.layers.#.self_attn.out_proj.bias", SAME},
-    {"transformer.resblocks.#.mlp.c_fc.weight", "text_model.encoder.layers.#.mlp.fc1.weight", SAME},
-    {"transformer.resblocks.#.mlp.c_fc.bias", "text_model.encoder.layers.#.mlp.fc1.bias", SAME},
-    {"transformer.resblocks.#.mlp.c_proj.weight", "text_model.encoder.layers.#.mlp.fc2.weight",
-     SAME},
-    {"transformer.resblocks.#.mlp.c_proj.bias", "text_model.encoder.layers.#.mlp.fc2.bias", SAME},
-};
-
-const struct rule *text_rules(size_t *n)
-{
-    *n = sizeof rules / sizeof *rules;
-    return rules;
-}
 
 static size_t count_layers(const struct weights *w)
 {

@@ -1,8 +1,6 @@
 /*
- * weights.c - one canonical set of tensor names (OpenAI's) over the files that users hold.
- *
- * OpenAI and open_clip share their names, open_clip's sometimes behind a prefix such as "module.".
- * Hugging Face's CLIPModel has other names, splits the attention matrices and transposes projections.
+ * weights.c - one canonical set of tensor names (OpenAI's) over the files that users hold; see families.c.
+ * Any name may stand behind a prefix, such as "module.".
  */
 #include "base/err.h"
 #include "base/mem.h"
@@ -14,50 +12,17 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { MAX_NAME = 256, HEAD = 64 };
-
-static const struct rule vision_rules[] = {
-    {"visual.class_embedding", "vision_model.embeddings.class_embedding", SAME},
-    {"visual.conv1.weight", "vision_model.embeddings.patch_embedding.weight", SAME},
-    {"visual.positional_embedding", "vision_model.embeddings.position_embedding.weight", SAME},
-    {"visual.ln_pre.weight", "vision_model.pre_layrnorm.weight", SAME},
-    {"visual.ln_pre.bias", "vision_model.pre_layrnorm.bias", SAME},
-    {"visual.ln_post.weight", "vision_model.post_layernorm.weight", SAME},
-    {"visual.ln_post.bias", "vision_model.post_layernorm.bias", SAME},
-    {"visual.proj", "visual_projection.weight", TRANSPOSED},
-    {"visual.transformer.resblocks.#.ln_1.weight",
-     "vision_model.encoder.layers.#.layer_norm1.weight", SAME},
-    {"visual.transformer.resblocks.#.ln_1.bias", "vision_model.encoder.layers.#.layer_norm1.bias",
-     SAME},
-    {"visual.transformer.resblocks.#.ln_2.weight",
-     "vision_model.encoder.layers.#.layer_norm2.weight", SAME},
-    {"visual.transformer.resblocks.#.ln_2.bias", "vision_model.encoder.layers.#.layer_norm2.bias",
-     SAME},
-    {"visual.transformer.resblocks.#.attn.in_proj_weight",
-     "vision_model.encoder.layers.#.self_attn.{}_proj.weight", JOINED},
-    {"visual.transformer.resblocks.#.attn.in_proj_bias",
-     "vision_model.encoder.layers.#.self_attn.{}_proj.bias", JOINED},
-    {"visual.transformer.resblocks.#.attn.out_proj.weight",
-     "vision_model.encoder.layers.#.self_attn.out_proj.weight", SAME},
-    {"visual.transformer.resblocks.#.attn.out_proj.bias",
-     "vision_model.encoder.layers.#.self_attn.out_proj.bias", SAME},
-    {"visual.transformer.resblocks.#.mlp.c_fc.weight",
-     "vision_model.encoder.layers.#.mlp.fc1.weight", SAME},
-    {"visual.transformer.resblocks.#.mlp.c_fc.bias", "vision_model.encoder.layers.#.mlp.fc1.bias",
-     SAME},
-    {"visual.transformer.resblocks.#.mlp.c_proj.weight",
-     "vision_model.encoder.layers.#.mlp.fc2.weight", SAME},
-    {"visual.transformer.resblocks.#.mlp.c_proj.bias", "vision_model.encoder.layers.#.mlp.fc2.bias",
-     SAME},
-};
+enum { MAX_NAME = 256 };
 
 struct weights {
     struct source file;
     char *path;
-    bool is_hugging_face;
+    const struct family *family;
     char prefix[MAX_NAME];   /* what stands before every name in this file, often "" */
     const char *text_prefix; /* what follows it before names of the text tower: "" or "text." */
     struct clip_shape shape;
+    struct declared declared;
+    const char *activation_from, *heads_from; /* who says so; static, or declared.file */
 };
 
 /* Put text in place of mark; the result is cut at MAX_NAME, longer names cannot be in the file. */
@@ -71,57 +36,42 @@ static void substitute(char out[MAX_NAME], const char *pattern, const char *mark
         (void)snprintf(out, MAX_NAME, "%s", pattern);
 }
 
-/* The rule for a canonical name out of n; block receives its number as text, or "". */
-static const struct rule *find_rule_in(const struct rule *rules, size_t n, const char *name,
-                                       char block[16])
-{
-    for (size_t i = 0; i < n; i++) {
-        const char *mark = strchr(rules[i].canonical, '#');
-        size_t head;
-        size_t digits;
-        block[0] = '\0';
-        if (!mark && strcmp(rules[i].canonical, name) == 0)
-            return &rules[i];
-        head = mark ? (size_t)(mark - rules[i].canonical) : 0;
-        if (!mark || strncmp(rules[i].canonical, name, head) != 0)
-            continue;
-        digits = strspn(name + head, "0123456789");
-        if (digits == 0 || digits > 8 || strcmp(name + head + digits, mark + 1) != 0)
-            continue;
-        (void)snprintf(block, 16, "%.*s", (int)digits, name + head);
-        return &rules[i];
-    }
-    return NULL;
-}
-
-static const struct rule *find_rule(const char *name, char block[16], bool *is_text)
-{
-    size_t n;
-    const struct rule *text = text_rules(&n);
-    const struct rule *rule = find_rule_in(text, n, name, block);
-    *is_text = rule != NULL;
-    if (!rule)
-        rule = find_rule_in(vision_rules, sizeof vision_rules / sizeof *vision_rules, name, block);
-    return rule;
-}
-
-/* The file's own name for a canonical one; part is 'q', 'k', 'v' for joined tensors, else 0. */
-static void name_in_file(char out[MAX_NAME], const struct weights *w, const char *name, char part)
+/* The file's own name for a canonical one; part is the family's word for q, k or v of joined tensors. */
+static void name_in_file(char out[MAX_NAME], const struct weights *w, const char *name,
+                         const char *part)
 {
     char block[16];
     char plain[MAX_NAME];
     char full[MAX_NAME];
-    const char letter[2] = {part, '\0'};
-    bool is_text;
-    const struct rule *rule = find_rule(name, block, &is_text);
-    if (!w->is_hugging_face || !rule) {
+    bool is_text = !str_starts(name, "visual.");
+    const struct rule *rule = family_rule(w->family, name, block);
+    if (!rule) {
         (void)snprintf(plain, sizeof plain, "%s", name);
     } else {
-        substitute(full, rule->hugging_face, "#", block);
-        substitute(plain, full, "{}", letter);
+        substitute(full, rule->own, "#", block);
+        substitute(plain, full, "{}", part ? part : "");
     }
     (void)snprintf(out, MAX_NAME, "%.120s%s%.130s", w->prefix,
                    is_text && w->text_prefix ? w->text_prefix : "", plain);
+}
+
+static enum form form_of(const struct weights *w, const char *name)
+{
+    char block[16];
+    const struct rule *rule = family_rule(w->family, name, block);
+    return rule ? rule->form : SAME;
+}
+
+/* Dimensions as they count: those of a FLAT tensor without leading ones, down to `rank`. */
+static const size_t *dims_of(const struct source_tensor *t, enum form form, int rank, int *n)
+{
+    const size_t *dim = t->dim;
+    *n = t->rank;
+    while (form == FLAT && *n > rank && *dim == 1) {
+        dim++;
+        (*n)--;
+    }
+    return dim;
 }
 
 static void shape_text(char *out, size_t n, int rank, const size_t *dim)
@@ -134,7 +84,7 @@ static void shape_text(char *out, size_t n, int rank, const size_t *dim)
 }
 
 static int find_tensor(const struct source_tensor **out, const struct weights *w, const char *name,
-                       char part)
+                       const char *part)
 {
     int rc = ERR_OK;
     char own[MAX_NAME];
@@ -148,13 +98,15 @@ out:
     return rc;
 }
 
-static int expect_shape(const struct weights *w, const struct source_tensor *t, int rank,
-                        const size_t *dim)
+static int expect_shape(const struct weights *w, const struct source_tensor *t, enum form form,
+                        int rank, const size_t *dim)
 {
     int rc = ERR_OK;
     char found[96];
     char wanted[96];
-    if (t->rank != rank || (rank && memcmp(t->dim, dim, (size_t)rank * sizeof *dim) != 0)) {
+    int n;
+    const size_t *own = dims_of(t, form, rank, &n);
+    if (n != rank || (rank && memcmp(own, dim, (size_t)rank * sizeof *dim) != 0)) {
         shape_text(found, sizeof found, t->rank, t->dim);
         shape_text(wanted, sizeof wanted, rank, dim);
         FAIL(ERR_FORMAT, "%s: tensor '%s' has shape %s, wanted %s", w->path, t->name, found,
@@ -176,8 +128,8 @@ static int read_joined(const struct weights *w, const char *name, int rank, cons
         count *= part[i];
     }
     for (size_t i = 0; i < 3; i++) {
-        TRY(find_tensor(&t, w, name, "qkv"[i]));
-        TRY(expect_shape(w, t, rank, part));
+        TRY(find_tensor(&t, w, name, w->family->part[i]));
+        TRY(expect_shape(w, t, JOINED, rank, part));
         TRY(source_read(&w->file, t, out + i * count));
     }
 out:
@@ -190,8 +142,8 @@ static int read_transposed(const struct weights *w, const char *name, const size
     const size_t turned[2] = {dim[1], dim[0]};
     float *copy = NULL;
     const struct source_tensor *t;
-    TRY(find_tensor(&t, w, name, 0));
-    TRY(expect_shape(w, t, 2, turned));
+    TRY(find_tensor(&t, w, name, NULL));
+    TRY(expect_shape(w, t, TRANSPOSED, 2, turned));
     TRY(MEM_NEW(copy, dim[0] * dim[1]));
     TRY(source_read(&w->file, t, copy));
     for (size_t r = 0; r < dim[0]; r++)
@@ -205,20 +157,17 @@ out:
 int weights_read(const struct weights *w, const char *name, int rank, const size_t *dim, float *out)
 {
     int rc = ERR_OK;
-    char block[16];
     size_t count = 1;
     const struct source_tensor *t;
-    bool is_text;
-    const struct rule *rule = find_rule(name, block, &is_text);
-    enum form form = w->is_hugging_face && rule ? rule->form : SAME;
+    enum form form = form_of(w, name);
     if (form == JOINED)
         return read_joined(w, name, rank, dim, out);
     if (form == TRANSPOSED)
         return read_transposed(w, name, dim, out);
     for (int i = 0; i < rank; i++)
         count *= dim[i];
-    TRY(find_tensor(&t, w, name, 0));
-    TRY(expect_shape(w, t, rank, dim));
+    TRY(find_tensor(&t, w, name, NULL));
+    TRY(expect_shape(w, t, form, rank, dim));
     TRY(source_read(&w->file, t, out));
 out:
     return rc;
@@ -227,42 +176,42 @@ out:
 /* Whose names these are, and what stands before them. */
 static int find_family(struct weights *w)
 {
-    static const char *const marks[2] = {"visual.class_embedding",
-                                         "vision_model.embeddings.class_embedding"};
     int rc = ERR_OK;
-    for (size_t i = 0; i < w->file.n; i++)
-        for (int family = 0; family < 2; family++) {
-            const char *name = w->file.tensor[i].name;
-            size_t before = strlen(name);
-            if (!str_ends(name, marks[family]))
-                continue;
-            before -= strlen(marks[family]);
-            if (before >= 120)
-                continue;
-            w->is_hugging_face = family == 1;
-            (void)snprintf(w->prefix, sizeof w->prefix, "%.*s", (int)before, name);
-            return ERR_OK;
-        }
+    struct str marks = {0};
+    for (size_t i = 0; i < w->file.n; i++) {
+        const char *name = w->file.tensor[i].name;
+        const struct family *family = family_by_tensor(name);
+        size_t before = family ? strlen(name) - strlen(family->mark) : 0;
+        if (!family || before >= 120)
+            continue;
+        w->family = family;
+        (void)snprintf(w->prefix, sizeof w->prefix, "%.*s", (int)before, name);
+        return ERR_OK;
+    }
+    TRY(family_marks(&marks));
     FAIL(ERR_FORMAT,
-         "%s: no CLIP model: neither '%s' (OpenAI, open_clip) nor '%s' (Hugging Face) is among its "
-         "%zu tensors (the first is '%s')",
-         w->path, marks[0], marks[1], w->file.n, w->file.tensor[0].name);
+         "%s: no CLIP model and no other that is known: none of %s is among its %zu tensors (the "
+         "first is '%s')",
+         w->path, marks.text, w->file.n, w->file.tensor[0].name);
 out:
+    str_free(&marks);
     return rc;
 }
 
-/* Dimensions of a tensor whose sizes are not known yet. */
-static int look(const struct source_tensor **out, const struct weights *w, const char *name,
-                int rank)
+/* Dimensions of a tensor whose sizes are not known yet, in canonical order. */
+static int look(size_t *dim, const struct weights *w, const char *name, int rank)
 {
     int rc = ERR_OK;
-    TRY(find_tensor(out, w, name, 0));
-    if ((*out)->rank != rank)
-        FAIL(ERR_FORMAT, "%s: tensor '%s' has %d dimensions, wanted %d", w->path, (*out)->name,
-             (*out)->rank, rank);
-    for (int i = 0; i < rank; i++)
-        if ((*out)->dim[i] == 0 || (*out)->dim[i] > (size_t)1 << 24)
-            FAIL(ERR_FORMAT, "%s: tensor '%s' has an impossible size", w->path, (*out)->name);
+    const struct source_tensor *t;
+    int n;
+    enum form form = form_of(w, name);
+    TRY(find_tensor(&t, w, name, NULL));
+    (void)dims_of(t, form, rank, &n);
+    if (n != rank)
+        FAIL(ERR_FORMAT, "%s: tensor '%s' has %d dimensions, wanted %d", w->path, t->name, t->rank,
+             rank);
+    if (!weights_dims(w, name, rank, dim))
+        FAIL(ERR_FORMAT, "%s: tensor '%s' has an impossible size", w->path, t->name);
 out:
     return rc;
 }
@@ -274,59 +223,152 @@ static size_t count_layers(const struct weights *w)
         char name[MAX_NAME];
         char own[MAX_NAME];
         (void)snprintf(name, sizeof name, "visual.transformer.resblocks.%zu.ln_1.weight", n);
-        name_in_file(own, w, name, 0);
+        name_in_file(own, w, name, NULL);
         if (!source_find(&w->file, own))
             return n;
     }
+}
+
+static int infer_grid(struct weights *w)
+{
+    int rc = ERR_OK;
+    struct clip_shape *s = &w->shape;
+    size_t dim[2];
+    TRY(look(dim, w, "visual.positional_embedding", 2));
+    s->native_grid = 1; /* the class token alone is no model */
+    while ((s->native_grid + 1) * (s->native_grid + 1) < dim[0])
+        s->native_grid++;
+    if (s->native_grid * s->native_grid + 1 != dim[0])
+        FAIL(ERR_FORMAT, "%s: the positional embedding has %zu rows, which is no square plus one",
+             w->path, dim[0]);
+out:
+    return rc;
 }
 
 static int infer_shape(struct weights *w)
 {
     int rc = ERR_OK;
     struct clip_shape *s = &w->shape;
-    const struct source_tensor *t;
-    TRY(look(&t, w, "visual.class_embedding", 1));
-    s->width = t->dim[0];
-    TRY(look(&t, w, "visual.conv1.weight", 4));
-    s->patch = t->dim[2];
-    TRY(expect_shape(w, t, 4, (size_t[]){s->width, 3, s->patch, s->patch}));
-    TRY(look(&t, w, "visual.positional_embedding", 2));
-    s->native_grid = 1; /* the class token alone is no model */
-    while ((s->native_grid + 1) * (s->native_grid + 1) < t->dim[0])
-        s->native_grid++;
-    if (s->native_grid * s->native_grid + 1 != t->dim[0])
-        FAIL(ERR_FORMAT, "%s: tensor '%s' has %zu rows, which is no square plus one", w->path,
-             t->name, t->dim[0]);
-    TRY(look(&t, w, "visual.proj", 2));
-    s->embed = t->dim[w->is_hugging_face ? 0 : 1];
+    size_t dim[4];
+    TRY(look(&s->width, w, "visual.class_embedding", 1));
+    TRY(look(dim, w, "visual.conv1.weight", 4));
+    s->patch = dim[2];
+    if (dim[0] != s->width || dim[1] != 3 || dim[3] != s->patch)
+        FAIL(ERR_FORMAT, "%s: the patch embedding has shape (%zu,%zu,%zu,%zu), wanted (%zu,3,P,P)",
+             w->path, dim[0], dim[1], dim[2], dim[3], s->width);
+    TRY(infer_grid(w));
+    s->embed = s->width;
+    if (w->family->is_clip) {
+        TRY(look(dim, w, "visual.proj", 2));
+        s->embed = dim[1];
+    }
+    if (weights_dims(w, "visual.registers", 2, dim))
+        s->registers = dim[0];
     s->layers = count_layers(w);
     if (!s->layers)
         FAIL(ERR_FORMAT, "%s: has no blocks of a vision transformer", w->path);
-    TRY(look(&t, w, "visual.transformer.resblocks.0.mlp.c_fc.weight", 2));
-    s->hidden = t->dim[0];
-    /* ViT-H/14, g/14 and bigG/14 have heads of 80, 88 and 104 columns and the exact GELU */
-    if (s->width % HEAD || s->width >= 1280)
-        FAIL(ERR_FORMAT, "%s: a vision width of %zu is not supported: heads of 64 columns wanted",
-             w->path, s->width);
-    s->heads = s->width / HEAD;
+    TRY(look(dim, w, "visual.transformer.resblocks.0.mlp.c_fc.weight", 2));
+    s->hidden = dim[0];
+    s->is_clip = w->family->is_clip;
+    s->epsilon = w->family->epsilon;
+    s->scale = w->family->scale;
 out:
     return rc;
+}
+
+/* ---- what tensors cannot tell ---- */
+
+/* Columns of a head where nobody says: those of the published models of that width. */
+static size_t usual_head_size(size_t width)
+{
+    static const struct {
+        size_t width, head_size;
+    } known[] = {{1280, 80}, {1408, 88}, {1664, 104}}; /* ViT-H, g and bigG of open_clip */
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (known[i].width == width)
+            return known[i].head_size;
+    return 64;
+}
+
+/* OpenAI's models have QuickGELU; it made none this wide, and vision-only ones never have it. */
+static enum activation usual_activation(const struct weights *w)
+{
+    return w->family->is_clip && w->shape.width < 1280 ? ACT_QUICK_GELU : ACT_GELU;
+}
+
+static int set_heads(struct weights *w, size_t head_size, const char *from)
+{
+    int rc = ERR_OK;
+    if (head_size == 0 || w->shape.width % head_size)
+        FAIL(ERR_CONFIG, "%s: heads of %zu columns (%s) do not divide the vision width of %zu",
+             w->path, head_size, from, w->shape.width);
+    w->shape.heads = w->shape.width / head_size;
+    w->heads_from = from;
+out:
+    return rc;
+}
+
+/* What the file beside the weights declares, else what such models usually have. */
+static int settle(struct weights *w)
+{
+    int rc = ERR_OK;
+    const struct declared *d = &w->declared;
+    size_t head_size = d->heads ? w->shape.width / d->heads : d->head_size;
+    w->shape.activation = d->activation ? d->activation : usual_activation(w);
+    w->activation_from = d->activation ? d->file : "usual for this kind";
+    if (d->heads && w->shape.width % d->heads)
+        FAIL(ERR_FORMAT, "%s: %zu heads do not divide the vision width of %zu", d->file, d->heads,
+             w->shape.width);
+    TRY(set_heads(w, head_size ? head_size : usual_head_size(w->shape.width),
+                  head_size ? d->file : "usual for this width"));
+out:
+    return rc;
+}
+
+static int choose(struct weights *w, const struct config *config)
+{
+    static const enum activation activations[] = {
+        [MODEL_QUICK_GELU] = ACT_QUICK_GELU, [MODEL_GELU] = ACT_GELU};
+    static const enum image_scale scales[] = {[MODEL_SCALE_CLIP] = IMAGE_SCALE_CLIP,
+                                              [MODEL_SCALE_IMAGENET] = IMAGE_SCALE_IMAGENET};
+    int rc = ERR_OK;
+    if (config->activation != MODEL_ACTIVATION_AUTO) {
+        w->shape.activation = activations[config->activation];
+        w->activation_from = "model.activation";
+    }
+    if (config->normalise != MODEL_SCALE_AUTO)
+        w->shape.scale = scales[config->normalise];
+    if (config->head_size)
+        TRY(set_heads(w, config->head_size, "model.head_size"));
+out:
+    return rc;
+}
+
+int weights_about(char **out, const struct weights *w)
+{
+    const struct clip_shape *s = &w->shape;
+    return str_make(out, "%s (%s), heads of %zu columns (%s), %s's mean and deviation",
+                    s->activation == ACT_GELU ? "GELU" : "QuickGELU", w->activation_from,
+                    s->width / s->heads, w->heads_from,
+                    s->scale == IMAGE_SCALE_CLIP ? "CLIP" : "ImageNet");
 }
 
 bool weights_dims(const struct weights *w, const char *name, int rank, size_t *dim)
 {
     char own[MAX_NAME];
-    char block[16];
-    bool is_text;
-    const struct rule *rule = find_rule(name, block, &is_text);
-    enum form form = w->is_hugging_face && rule ? rule->form : SAME;
+    enum form form = form_of(w, name);
     const struct source_tensor *t;
-    name_in_file(own, w, name, form == JOINED ? 'q' : 0);
+    const size_t *stored;
+    int n;
+    name_in_file(own, w, name, form == JOINED ? w->family->part[0] : NULL);
     t = source_find(&w->file, own);
-    if (!t || !t->is_float || t->rank != rank)
+    if (!t || !t->is_float)
+        return false;
+    stored = dims_of(t, form, rank, &n);
+    if (n != rank)
         return false;
     for (int i = 0; i < rank; i++) {
-        dim[i] = t->dim[form == TRANSPOSED ? 1 - i : i];
+        dim[i] = stored[form == TRANSPOSED ? 1 - i : i];
         if (dim[i] == 0 || dim[i] > (size_t)1 << 24)
             return false;
     }
@@ -350,8 +392,8 @@ int weights_embed(const struct weights *w, const int32_t *ids, size_t n, float *
     int rc = ERR_OK;
     const size_t width = w->shape.text_width;
     const struct source_tensor *t;
-    TRY(find_tensor(&t, w, "token_embedding.weight", 0));
-    TRY(expect_shape(w, t, 2, (size_t[]){w->shape.vocab, width}));
+    TRY(find_tensor(&t, w, "token_embedding.weight", NULL));
+    TRY(expect_shape(w, t, SAME, 2, (size_t[]){w->shape.vocab, width}));
     for (size_t i = 0; i < n; i++) {
         if (ids[i] < 0 || (size_t)ids[i] >= w->shape.vocab)
             FAIL(ERR_SHAPE, "%s: token %d is not among the %zu rows of '%s'", w->path, ids[i],
@@ -359,6 +401,17 @@ int weights_embed(const struct weights *w, const int32_t *ids, size_t n, float *
         TRY(source_read_rows(&w->file, t, (size_t)ids[i], 1, out + i * width));
     }
 out:
+    return rc;
+}
+
+int weights_open_chosen(struct weights **out, const struct config *config)
+{
+    int rc = ERR_OK;
+    TRY(weights_open(out, config->weights));
+    TRY(choose(*out, config));
+out:
+    if (rc)
+        weights_free(out);
     return rc;
 }
 
@@ -371,7 +424,10 @@ int weights_open(struct weights **out, const char *path)
     TRY(source_open(&w->file, path));
     TRY(find_family(w));
     TRY(infer_shape(w));
-    find_text_tower(w);
+    TRY(declared_read(&w->declared, path));
+    TRY(settle(w));
+    if (w->family->is_clip)
+        find_text_tower(w);
 out:
     if (rc)
         weights_free(&w);
@@ -384,6 +440,7 @@ void weights_free(struct weights **weights)
     if (!*weights)
         return;
     source_close(&(*weights)->file);
+    declared_release(&(*weights)->declared);
     MEM_FREE((*weights)->path);
     MEM_FREE(*weights);
 }
@@ -400,7 +457,7 @@ const char *weights_path(const struct weights *weights)
 
 const char *weights_family(const struct weights *weights)
 {
-    return weights->is_hugging_face ? "Hugging Face" : "OpenAI or open_clip";
+    return weights->family->name;
 }
 
 struct hash weights_hash(const struct weights *weights)

@@ -136,7 +136,7 @@ static int prepare_encoder(struct subject *s)
         .image_size = c->image_size, .vv_start = c->vv_start, .class_ln_post = c->class_ln_post};
     const struct clip_shape *shape;
     TRY(config_need_weights(c));
-    TRY(weights_open(&w, c->weights));
+    TRY(weights_open_chosen(&w, c));
     shape = weights_shape(w);
     TRY(encoder_new(&s->encoder, w, s->ops, &options));
     TRY(fill(&s->input, 3 * c->image_size * c->image_size, 1));
@@ -207,7 +207,7 @@ static int prepare_text(struct subject *s)
     const struct clip_shape *shape;
     size_t t;
     TRY(config_need_weights(s->config));
-    TRY(weights_open(&w, s->config->weights));
+    TRY(weights_open_chosen(&w, s->config));
     shape = weights_shape(w);
     t = shape->text_width;
     if (shape->text_layers <= TEXT_DEEP)

@@ -57,7 +57,7 @@ static int find_weights(cJSON *o, const struct config *c)
     if (!c->weights) {
         TRY(str_add(&s, "none given; --weights FILE checks one. OpenAI's ViT-L/14-336 in Hugging "
                         "Face form is openai/clip-vit-large-patch14-336, file model.safetensors"));
-    } else if (weights_open(&w, c->weights)) {
+    } else if (weights_open_chosen(&w, c)) {
         TRY(str_addf(&s, "cannot be used: %s", err_message()));
         err_clear();
     } else {

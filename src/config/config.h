@@ -12,6 +12,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+enum model_activation { MODEL_ACTIVATION_AUTO, MODEL_QUICK_GELU, MODEL_GELU };
+enum model_scale { MODEL_SCALE_AUTO, MODEL_SCALE_CLIP, MODEL_SCALE_IMAGENET };
 enum dtype_choice { FEATURES_F32, FEATURES_F16, FEATURES_BF16 };
 enum reduce { REDUCE_FULL, REDUCE_KMEANS, REDUCE_RANDOM, REDUCE_FARTHEST };
 enum retrieve_by { RETRIEVE_MASS, RETRIEVE_NEAREST };
@@ -54,6 +56,9 @@ struct config {
     int preset;
 
     char *weights;
+    int activation; /* enum model_activation */
+    int normalise;  /* enum model_scale */
+    size_t head_size;
     size_t image_size;
     size_t vv_start;
     bool class_ln_post;

@@ -5,6 +5,8 @@
 #include <string.h>
 
 static const char *const presets[] = {"released", "paper", NULL};
+static const char *const activations[] = {"auto", "quick-gelu", "gelu", NULL};
+static const char *const scales[] = {"auto", "clip", "imagenet", NULL};
 static const char *const dtypes[] = {"f32", "f16", "bf16", NULL};
 static const char *const reductions[] = {"full", "kmeans", "random", "farthest", NULL};
 static const char *const retrievals[] = {"mass", "nearest", NULL};
@@ -25,7 +27,15 @@ const struct field config_fields[] = {
      "published code (released) or published text (paper) where the two differ"},
 
     {"model.weights", KIND_TEXT, AT(weights), NULL, 0, 0, NULL, IN_MODEL,
-     "safetensors or PyTorch file of a CLIP model (OpenAI, open_clip or Hugging Face names)"},
+     "safetensors or PyTorch file of a CLIP model (OpenAI, open_clip or Hugging Face names) or of DINOv2"},
+    {"model.activation", KIND_CHOICE, AT(activation), "\"auto\"", 0, 0, activations, IN_MODEL,
+     "of its MLPs; auto: as config.json or open_clip_config.json beside the weights says, else what is "
+     "usual: quick-gelu for CLIPs below a width of 1280, gelu for all others"},
+    {"model.head_size", KIND_SIZE, AT(head_size), "0", 0, 1024, NULL, IN_MODEL,
+     "columns of an attention head of the vision tower; 0: as that file says, else what is usual: 64, "
+     "80, 88 and 104 at widths of 1280, 1408 and 1664"},
+    {"model.normalise", KIND_CHOICE, AT(normalise), "\"auto\"", 0, 0, scales, IN_MODEL,
+     "mean and deviation of the pixels; auto: as the kind of model was trained"},
     {"model.image_size", KIND_SIZE, AT(image_size), "518", 1, 4096, NULL, IN_FEATURES,
      "side of the square input in pixels, a multiple of the model's patch"},
     {"model.tokenizer", KIND_TEXT, AT(tokenizer), NULL, 0, 0, NULL, IN_MODEL,

@@ -31,7 +31,7 @@ int extractor_new(struct extractor **out, struct ops *ops, const struct config *
     size_t n_patch;
     TRY(MEM_NEW(x, 1));
     TRY(config_need_weights(config));
-    TRY(weights_open(&weights, config->weights));
+    TRY(weights_open_chosen(&weights, config));
     TRY(encoder_new(&x->encoder, weights, ops, &options));
     x->ops = ops;
     x->shape = *weights_shape(weights);
@@ -91,7 +91,7 @@ static int load_item(struct extractor *x, const struct manifest *m, size_t item)
     TRY(manifest_mask_path(&mask_path, m, item));
     TRY(image_load(&image, image_path));
     TRY(image_resize_rgb(x->rgb, &image, x->side));
-    image_normalise(x->input, x->rgb, x->side);
+    image_normalise(x->input, x->rgb, x->side, x->shape.scale);
     if (m->item[item].is_anomalous && mask_path[0])
         TRY(load_mask(x, mask_path, &image));
 out:

@@ -21,7 +21,7 @@ int model_info(struct model_info *out, struct comm *comm, const struct config *c
     *out = (struct model_info){0};
     TRY(config_need_weights(config));
     if (comm_rank(comm) == 0) {
-        rc = weights_open(&weights, config->weights);
+        rc = weights_open_chosen(&weights, config);
         if (!rc) {
             out->shape = *weights_shape(weights);
             hash_hex(out->hash, weights_hash(weights));

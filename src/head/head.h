@@ -110,7 +110,7 @@ struct head_place {
     const char *variant;             /* static */
     const struct bank_place *bank;   /* borrowed */
     const struct head_place *metric; /* mrad-clip: the head of MRAD-FT it builds on; borrowed */
-    const char *weights;             /* mrad-clip: the file with the text tower; borrowed */
+    const struct config *model;      /* mrad-clip: names the file with the text tower; borrowed */
     struct head_form form;
     struct prompt_tokens tokens;    /* mrad-clip */
     const struct bias_source *bias; /* mrad-clip; static */
@@ -195,7 +195,7 @@ int head_export(const char *const *path, size_t n, const char *out);
 struct prompter;
 
 /*
- * Get the text tower of place->weights ready for up to max_images at a time; for training when `trains`.
+ * Get the text tower of place->model ready for up to max_images at a time; for training when `trains`.
  * Free with prompter_free before ops is closed.
  */
 int prompter_new(struct prompter **out, const struct head_place *place, struct ops *ops,

@@ -159,7 +159,7 @@ static int read_shape(struct clip_shape *out, const struct config *config)
     int rc = ERR_OK;
     struct weights *w = NULL;
     TRY(config_need_weights(config));
-    TRY(weights_open(&w, config->weights));
+    TRY(weights_open_chosen(&w, config));
     *out = *weights_shape(w);
 out:
     weights_free(&w);
@@ -246,7 +246,7 @@ static int make_prompts(struct head_bench *b, const struct config *config, struc
     b->prompts.is_given = false;
     b->prompts.n_steps = 1;
     b->prompts.metric = &b->metric;
-    b->prompts.weights = config->weights;
+    b->prompts.model = config;
     TRY(bias_find(&b->prompts.bias, config_biases[config->bias]));
     b->prompts.form = head_form_clip(b->prompts.bias, shape->text_width, shape->embed, &sizes);
     b->prompts.text_tau = config->text_tau;

@@ -45,7 +45,7 @@ static int load_model(struct prompter *p, size_t max_images, bool trains)
                                          .deep_len = p->sizes.deep_len,
                                          .max_rows = 2 * max_images,
                                          .forward_only = !trains};
-    TRY(weights_open(&w, p->place->weights));
+    TRY(weights_open_chosen(&w, p->place->model));
     TRY(text_tower_new(&p->tower, w, p->ops, &options));
     TRY(MEM_NEW(p->projection, p->width * p->embed));
     TRY(weights_read(w, "visual.proj", 2, (size_t[]){p->width, p->embed}, p->projection));

@@ -194,7 +194,7 @@ int head_plan_clip(struct head_place **out, const struct config *config,
     p->bank = metric->bank;
     p->metric = metric;
     p->seed = metric->seed;
-    p->weights = config->weights;
+    p->model = config;
     p->text_tau = config->text_tau;
     if (!shape->text_layers)
         FAIL(ERR_CONFIG, "%s: has no text tower, which mrad-clip needs", config->weights);

@@ -6,8 +6,13 @@
 
 #include <string.h>
 
-static const float CLIP_MEAN[3] = {0.48145466F, 0.4578275F, 0.40821073F};
-static const float CLIP_STD[3] = {0.26862954F, 0.26130258F, 0.27577711F};
+static const struct {
+    float mean[3], std[3];
+} scales[] = {
+    [IMAGE_SCALE_CLIP] = {{0.48145466F, 0.4578275F, 0.40821073F},
+                          {0.26862954F, 0.26130258F, 0.27577711F}},
+    [IMAGE_SCALE_IMAGENET] = {{0.485F, 0.456F, 0.406F}, {0.229F, 0.224F, 0.225F}},
+};
 
 /* A copy of 8-bit pixels ready for a resize: high bytes of 16-bit grey, colours times alpha. */
 static int prepare(uint8_t **out, const struct image *image, size_t channels)
@@ -78,13 +83,13 @@ out:
     return rc;
 }
 
-void image_normalise(float *input, const uint8_t *rgb, size_t side)
+void image_normalise(float *input, const uint8_t *rgb, size_t side, enum image_scale scale)
 {
     size_t n = side * side;
     for (size_t c = 0; c < 3; c++) {
         float value[256]; /* of every grey level: the division is done 256 times, not n */
         for (size_t v = 0; v < 256; v++)
-            value[v] = ((float)v / 255.0F - CLIP_MEAN[c]) / CLIP_STD[c];
+            value[v] = ((float)v / 255.0F - scales[scale].mean[c]) / scales[scale].std[c];
         for (size_t i = 0; i < n; i++)
             input[c * n + i] = value[rgb[3 * i + c]];
     }

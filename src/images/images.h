@@ -10,7 +10,7 @@
  *     struct image image = {0};
  *     TRY(image_load(&image, "part.png"));
  *     TRY(image_resize_rgb(rgb, &image, 518));
- *     image_normalise(input, rgb, 518);
+ *     image_normalise(input, rgb, 518, IMAGE_SCALE_CLIP);
  *   out:
  *     image_free(&image);
  *
@@ -70,11 +70,14 @@ void image_free(struct image *image);
  */
 int image_resize_rgb(uint8_t *rgb, const struct image *image, size_t side);
 
+/* Mean and deviation of the pixels that a model was trained on. */
+enum image_scale { IMAGE_SCALE_CLIP, IMAGE_SCALE_IMAGENET };
+
 /*
- * input [3, side, side] from rgb [side, side, 3]: (x / 255 - mean) / std with CLIP's constants,
- * every step in float32, so that the bits equal those of numpy and torch.
+ * input [3, side, side] from rgb [side, side, 3]: (x / 255 - mean) / std, every step in float32, so that
+ * the bits equal those of numpy and torch.
  */
-void image_normalise(float *input, const uint8_t *rgb, size_t side);
+void image_normalise(float *input, const uint8_t *rgb, size_t side, enum image_scale scale);
 
 /*
  * mask [side, side] of 0 and 1. A pixel is defect when its grey value (Pillow's convert("L")) is

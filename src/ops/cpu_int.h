@@ -77,11 +77,10 @@ int cpu_mass(void *state, float *sim, size_t n_rows, size_t n, const float *anom
 int cpu_nearest(void *state, float *sim, size_t n_rows, size_t n, const float *anomalous, float tau,
                 float *mass);
 
-int cpu_layer_norm(void *state, const float *x, const float *weight, const float *bias,
-                   size_t n_rows, size_t dim, float *y);
+int cpu_layer_norm(void *state, const struct norm *norm);
 int cpu_layer_norm_grad(void *state, const struct norm_grad *g);
-int cpu_quick_gelu(void *state, const float *x, size_t n, float *y);
-int cpu_quick_gelu_grad(void *state, const float *x, size_t n, float *grad);
+int cpu_activate(void *state, enum activation act, const float *x, size_t n, float *y);
+int cpu_activate_grad(void *state, enum activation act, const float *x, size_t n, float *grad);
 int cpu_pool(void *state, const float *x, size_t grid, size_t dim, float *y);
 int cpu_unit(void *state, float *x, size_t n_rows, size_t dim);
 

@@ -1,6 +1,6 @@
 /*
- * cpu_linear.c - linear maps through oneDNN's matmul: bias, QuickGELU (eltwise_swish) and the residual
- * (sum) are fused as post-ops, weights are packed once into the layout the primitive asks for.
+ * cpu_linear.c - linear maps through oneDNN's matmul: bias, activation and residual (sum) are
+ * fused as post-ops, weights are packed once into the layout the primitive asks for.
  *
  * A primitive is made for one number of rows. Few numbers occur (all tokens, twice that, one), so each
  * map keeps a short list. Should a number of rows want another layout, it gets its own packed copy.
@@ -45,6 +45,8 @@ static int make_attributes(dnnl_primitive_attr_t *out, const struct linear *line
     TRY_DNNL(dnnl_post_ops_create(&post));
     if (linear->act == ACT_QUICK_GELU)
         TRY_DNNL(dnnl_post_ops_append_eltwise(post, 1.0F, dnnl_eltwise_swish, 1.702F, 0.0F));
+    if (linear->act == ACT_GELU)
+        TRY_DNNL(dnnl_post_ops_append_eltwise(post, 1.0F, dnnl_eltwise_gelu_erf, 0.0F, 0.0F));
     if (linear->adds)
         TRY_DNNL(dnnl_post_ops_append_sum(post, 1.0F));
     TRY_DNNL(dnnl_primitive_attr_create(out));

@@ -6,7 +6,7 @@
 #include <math.h>
 
 CPU_CLONES static void layer_norm_row(const float *x, const float *weight, const float *bias,
-                                      size_t dim, float *y)
+                                      size_t dim, float epsilon, float *y)
 {
     float mean = 0;
     float var = 0;
@@ -18,19 +18,20 @@ CPU_CLONES static void layer_norm_row(const float *x, const float *weight, const
 #pragma omp simd reduction(+ : var)
     for (size_t i = 0; i < dim; i++)
         var += (x[i] - mean) * (x[i] - mean);
-    scale = 1.0F / sqrtf(var / (float)dim + 1e-5F);
+    scale = 1.0F / sqrtf(var / (float)dim + epsilon);
 #pragma omp simd
     for (size_t i = 0; i < dim; i++)
         y[i] = (x[i] - mean) * scale * weight[i] + bias[i];
 }
 
-int cpu_layer_norm(void *state, const float *x, const float *weight, const float *bias,
-                   size_t n_rows, size_t dim, float *y)
+int cpu_layer_norm(void *state, const struct norm *norm)
 {
     const struct cpu_state *s = state;
+    size_t dim = norm->dim;
 #pragma omp parallel for num_threads(s->threads)
-    for (size_t r = 0; r < n_rows; r++)
-        layer_norm_row(x + r * dim, weight, bias, dim, y + r * dim);
+    for (size_t r = 0; r < norm->n_rows; r++)
+        layer_norm_row(norm->x + r * dim, norm->weight, norm->bias, dim, (float)norm->epsilon,
+                       norm->y + r * dim);
     return ERR_OK;
 }
 

@@ -122,10 +122,9 @@ int ops_patches(struct ops *ops, const real *image, size_t side, size_t patch, r
     return ops->table->patches(ops->state, image, side, patch, out);
 }
 
-int ops_layer_norm(struct ops *ops, const real *x, const real *weight, const real *bias,
-                   size_t n_rows, size_t dim, real *y)
+int ops_layer_norm(struct ops *ops, const struct norm *norm)
 {
-    return ops->table->layer_norm(ops->state, x, weight, bias, n_rows, dim, y);
+    return ops->table->layer_norm(ops->state, norm);
 }
 
 int ops_layer_norm_grad(struct ops *ops, const struct norm_grad *g)
@@ -133,14 +132,16 @@ int ops_layer_norm_grad(struct ops *ops, const struct norm_grad *g)
     return ops->table->layer_norm_grad(ops->state, g);
 }
 
-int ops_quick_gelu(struct ops *ops, const real *x, size_t n, real *y)
+int ops_activate(struct ops *ops, enum activation act, const real *x, size_t n, real *y)
 {
-    return ops->table->quick_gelu(ops->state, x, n, y);
+    BUG_ON(act == ACT_NONE);
+    return ops->table->activate(ops->state, act, x, n, y);
 }
 
-int ops_quick_gelu_grad(struct ops *ops, const real *x, size_t n, real *grad)
+int ops_activate_grad(struct ops *ops, enum activation act, const real *x, size_t n, real *grad)
 {
-    return ops->table->quick_gelu_grad(ops->state, x, n, grad);
+    BUG_ON(act == ACT_NONE);
+    return ops->table->activate_grad(ops->state, act, x, n, grad);
 }
 
 static struct attention with_items(const struct attention *a)

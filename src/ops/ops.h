@@ -18,7 +18,8 @@
 struct ops;    /* an opened variant */
 struct linear; /* weights in the layout the variant likes best; belongs to the ops that packed it */
 
-enum activation { ACT_NONE, ACT_QUICK_GELU }; /* x * sigmoid(1.702 x) */
+/* QuickGELU: x sigmoid(1.702 x). GELU: x P(X <= x) of a standard normal X, by the error function. */
+enum activation { ACT_NONE, ACT_QUICK_GELU, ACT_GELU };
 
 struct linear_spec {
     size_t n_in, n_out;
@@ -49,6 +50,14 @@ struct attention_grad {
     real *query, *key, *value; /* found: overwritten, rows of `stride` */
 };
 
+/* Arguments of ops_layer_norm: y = (x - mean) / sqrt(var + epsilon) weight + bias, row by row. */
+struct norm {
+    const real *x, *weight, *bias; /* [n_rows, dim], [dim], [dim] */
+    real *y;                       /* [n_rows, dim], may be x */
+    size_t n_rows, dim;
+    double epsilon;
+};
+
 /* Arguments of ops_layer_norm_grad. */
 struct norm_grad {
     const real *x;      /* [n_rows, dim], what went into the layer norm */
@@ -56,6 +65,7 @@ struct norm_grad {
     const real *y;      /* [n_rows, dim], gradient of the result */
     real *sum;          /* [n_rows, dim], the gradient of x is added to it; not y */
     size_t n_rows, dim;
+    double epsilon;
 };
 
 /* Names of the known variants, in order of preference; *n is their number. */
@@ -87,9 +97,7 @@ void linear_free(struct ops *ops, struct linear **linear);
 /* Rows of an image [3, side, side] cut into patches: out [(side/patch)^2, 3*patch*patch]. */
 int ops_patches(struct ops *ops, const real *image, size_t side, size_t patch, real *out);
 
-/* Layer norm with epsilon 1e-5 over the last dimension; y may be x. */
-int ops_layer_norm(struct ops *ops, const real *x, const real *weight, const real *bias,
-                   size_t n_rows, size_t dim, real *y);
+int ops_layer_norm(struct ops *ops, const struct norm *norm);
 
 /*
  * Its gradient: with x' = (x - mean) / sigma and g' = g weight, sum += (g' - mean(g') - x' mean(g' x'))
@@ -97,11 +105,14 @@ int ops_layer_norm(struct ops *ops, const real *x, const real *weight, const rea
  */
 int ops_layer_norm_grad(struct ops *ops, const struct norm_grad *g);
 
-/* QuickGELU, y = x sigmoid(1.702 x), of n numbers; y may be x. */
-int ops_quick_gelu(struct ops *ops, const real *x, size_t n, real *y);
+/* y = act(x) of n numbers; y may be x. act is not ACT_NONE. */
+int ops_activate(struct ops *ops, enum activation act, const real *x, size_t n, real *y);
 
-/* grad *= d QuickGELU(x) / dx = s + 1.702 x s (1 - s) with s = sigmoid(1.702 x). */
-int ops_quick_gelu_grad(struct ops *ops, const real *x, size_t n, real *grad);
+/*
+ * grad *= act'(x). QuickGELU: s + 1.702 x s (1 - s) with s = sigmoid(1.702 x); GELU: P(X <= x) + x p(x)
+ * with the density p of a standard normal.
+ */
+int ops_activate_grad(struct ops *ops, enum activation act, const real *x, size_t n, real *grad);
 
 /* softmax(q k^T / sqrt(head_dim)) v for every head; the score matrix is never stored whole. */
 int ops_attend(struct ops *ops, const struct attention *a);

@@ -39,11 +39,10 @@ struct ops_table {
     void (*linear_free)(void *state, struct linear *linear);
 
     int (*patches)(void *state, const real *image, size_t side, size_t patch, real *out);
-    int (*layer_norm)(void *state, const real *x, const real *weight, const real *bias,
-                      size_t n_rows, size_t dim, real *y);
+    int (*layer_norm)(void *state, const struct norm *norm);
     int (*layer_norm_grad)(void *state, const struct norm_grad *g);
-    int (*quick_gelu)(void *state, const real *x, size_t n, real *y);
-    int (*quick_gelu_grad)(void *state, const real *x, size_t n, real *grad);
+    int (*activate)(void *state, enum activation act, const real *x, size_t n, real *y);
+    int (*activate_grad)(void *state, enum activation act, const real *x, size_t n, real *grad);
     /* n_items is at least 1 */
     int (*attend)(void *state, const struct attention *a);
     int (*attend_grad)(void *state, const struct attention *a, const struct attention_grad *g);

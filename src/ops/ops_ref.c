@@ -51,11 +51,6 @@ out:
     return rc;
 }
 
-static double activate(double x, enum activation act)
-{
-    return act == ACT_QUICK_GELU ? x / (1 + exp(-1.702 * x)) : x;
-}
-
 static int ref_linear_run(void *state, struct linear *linear, const real *x, size_t n_rows, real *y)
 {
     const struct ref_weights *w = linear->packed;
@@ -66,17 +61,18 @@ static int ref_linear_run(void *state, struct linear *linear, const real *x, siz
             double sum = (double)w->bias[o];
             for (size_t i = 0; i < linear->n_in; i++)
                 sum += (double)x[r * linear->n_in + i] * (double)w->weight[o * linear->n_in + i];
-            sum = activate(sum, linear->act);
+            sum = ops_ref_activated(linear->act, sum);
             *at = (real)(linear->adds ? (double)*at + sum : sum);
         }
     return ERR_OK;
 }
 
-static int ref_layer_norm(void *state, const real *x, const real *weight, const real *bias,
-                          size_t n_rows, size_t dim, real *y)
+static int ref_layer_norm(void *state, const struct norm *norm)
 {
+    size_t dim = norm->dim;
     (void)state;
-    for (size_t r = 0; r < n_rows; r++, x += dim, y += dim) {
+    for (size_t r = 0; r < norm->n_rows; r++) {
+        const real *x = norm->x + r * dim;
         double mean = 0;
         double var = 0;
         for (size_t i = 0; i < dim; i++)
@@ -84,8 +80,9 @@ static int ref_layer_norm(void *state, const real *x, const real *weight, const 
         for (size_t i = 0; i < dim; i++)
             var += ((double)x[i] - mean) * ((double)x[i] - mean) / (double)dim;
         for (size_t i = 0; i < dim; i++)
-            y[i] = (real)(((double)x[i] - mean) / sqrt(var + 1e-5) * (double)weight[i] +
-                          (double)bias[i]);
+            norm->y[r * dim + i] =
+                (real)(((double)x[i] - mean) / sqrt(var + norm->epsilon) * (double)norm->weight[i] +
+                       (double)norm->bias[i]);
     }
     return ERR_OK;
 }
@@ -317,8 +314,8 @@ const struct ops_table ops_ref = {
     .patches = ops_host_patches,
     .layer_norm = ref_layer_norm,
     .layer_norm_grad = ops_ref_layer_norm_grad,
-    .quick_gelu = ops_ref_quick_gelu,
-    .quick_gelu_grad = ops_ref_quick_gelu_grad,
+    .activate = ops_ref_activate,
+    .activate_grad = ops_ref_activate_grad,
     .attend = ref_attend,
     .attend_grad = ops_ref_attend_grad,
     .pool = ref_pool,

@@ -18,7 +18,7 @@ int ops_ref_layer_norm_grad(void *state, const struct norm_grad *g)
             mean += (double)x[i] / n;
         for (size_t i = 0; i < g->dim; i++)
             var += ((double)x[i] - mean) * ((double)x[i] - mean) / n;
-        sigma = sqrt(var + 1e-5);
+        sigma = sqrt(var + g->epsilon);
         for (size_t i = 0; i < g->dim; i++) {
             double part = (double)y[i] * (double)g->weight[i] / n;
             plain += part;
@@ -34,21 +34,46 @@ int ops_ref_layer_norm_grad(void *state, const struct norm_grad *g)
     return ERR_OK;
 }
 
-int ops_ref_quick_gelu(void *state, const real *x, size_t n, real *y)
+double ops_ref_activated(enum activation act, double x)
+{
+    switch (act) {
+    case ACT_NONE:
+        break;
+    case ACT_QUICK_GELU:
+        return x / (1 + exp(-1.702 * x));
+    case ACT_GELU:
+        return x * 0.5 * erfc(-x * M_SQRT1_2);
+    }
+    return x;
+}
+
+static double slope(enum activation act, double x)
+{
+    double s = 1 / (1 + exp(-1.702 * x));
+    switch (act) {
+    case ACT_NONE:
+        break;
+    case ACT_QUICK_GELU:
+        return s + 1.702 * x * s * (1 - s);
+    case ACT_GELU:
+        return 0.5 * erfc(-x * M_SQRT1_2) + x * exp(-x * x / 2) * 0.5 * M_SQRT1_2 * M_2_SQRTPI;
+    }
+    return 1;
+}
+
+int ops_ref_activate(void *state, enum activation act, const real *x, size_t n, real *y)
 {
     (void)state;
     for (size_t i = 0; i < n; i++)
-        y[i] = (real)((double)x[i] / (1 + exp(-1.702 * (double)x[i])));
+        y[i] = (real)ops_ref_activated(act, (double)x[i]);
     return ERR_OK;
 }
 
-int ops_ref_quick_gelu_grad(void *state, const real *x, size_t n, real *grad)
+int ops_ref_activate_grad(void *state, enum activation act, const real *x, size_t n, real *grad)
 {
     (void)state;
-    for (size_t i = 0; i < n; i++) {
-        double s = 1 / (1 + exp(-1.702 * (double)x[i]));
-        grad[i] = (real)((double)grad[i] * (s + 1.702 * (double)x[i] * s * (1 - s)));
-    }
+    for (size_t i = 0; i < n; i++)
+        grad[i] = (real)((double)grad[i] * slope(act, (double)x[i]));
     return ERR_OK;
 }
 

@@ -13,8 +13,11 @@ double ops_ref_dot(const real *a, const real *b, size_t n);
 void ops_ref_attention_row(const struct attention *a, size_t head, size_t row, double *weight);
 
 int ops_ref_layer_norm_grad(void *state, const struct norm_grad *g);
-int ops_ref_quick_gelu(void *state, const real *x, size_t n, real *y);
-int ops_ref_quick_gelu_grad(void *state, const real *x, size_t n, real *grad);
+int ops_ref_activate(void *state, enum activation act, const real *x, size_t n, real *y);
+int ops_ref_activate_grad(void *state, enum activation act, const real *x, size_t n, real *grad);
+
+/* act(x) of one number. */
+double ops_ref_activated(enum activation act, double x);
 int ops_ref_attend_grad(void *state, const struct attention *a, const struct attention_grad *g);
 
 #endif /* OPS_OPS_REF_INT_H */

@@ -104,7 +104,7 @@ static int score_image(double *out, const struct model *m, const char *path)
     TRY(MEM_NEW(patch, m->n_patch * m->shape.width));
     TRY(image_load(&image, path));
     TRY(image_resize_rgb(rgb, &image, m->side));
-    image_normalise(input, rgb, m->side);
+    image_normalise(input, rgb, m->side, IMAGE_SCALE_CLIP);
     TRY(encoder_run(m->encoder, input, cls, patch));
     make_unit(cls, m->shape.embed);
     *out = 0;

@@ -19,7 +19,7 @@ static void linear_case(struct ops *ref, struct ops *variant)
     static const size_t shape[][3] = {
         {1, 1, 1}, {7, 33, 17}, {50, 128, 384}, {65, 588, 130}, {1, 192, 768}};
     for (size_t s = 0; s < sizeof shape / sizeof *shape; s++)
-        for (int form = 0; form < 8; form++) {
+        for (int form = 0; form < 12; form++) {
             const size_t m = shape[s][0], k = shape[s][1], n = shape[s][2];
             struct buffer x = buffer_filled(m * k, 1, 1), w = buffer_filled(n * k, 2, 1),
                           b = buffer_filled(n, 3, 1);
@@ -31,8 +31,8 @@ static void linear_case(struct ops *ref, struct ops *variant)
                                              .n_out = n,
                                              .weight = w.data,
                                              .bias = form & 1 ? b.data : NULL,
-                                             .act = form & 2 ? ACT_QUICK_GELU : ACT_NONE,
-                                             .adds = (form & 4) != 0};
+                                             .act = (enum activation)(form / 4),
+                                             .adds = (form & 2) != 0};
             CHECK_OK(linear_pack(ref, &lr, &spec));
             CHECK_OK(linear_pack(variant, &lv, &spec));
             for (int again = 0; again < 2; again++) {
@@ -123,8 +123,10 @@ static void norm_case(struct ops *ref, struct ops *variant)
         struct buffer x = buffer_filled(n * d, 7, 3), w = buffer_filled(d, 8, 1),
                       b = buffer_filled(d, 9, 1);
         struct buffer y = buffer_filled(n * d, 1, 1), z = buffer_filled(n * d, 1, 1);
-        CHECK_OK(ops_layer_norm(ref, x.data, w.data, b.data, n, d, y.data));
-        CHECK_OK(ops_layer_norm(variant, x.data, w.data, b.data, n, d, z.data));
+        struct norm norm = {x.data, w.data, b.data, y.data, n, d, s % 2 ? 1e-5 : 1e-2};
+        CHECK_OK(ops_layer_norm(ref, &norm));
+        norm.y = z.data;
+        CHECK_OK(ops_layer_norm(variant, &norm));
         buffer_compare("layer norm", &z, &y, 4 * sqrt((double)d + 4) * 0x1p-24);
         memcpy(z.data, x.data, n * d * sizeof *z.data);
         memcpy(y.data, x.data, n * d * sizeof *y.data);

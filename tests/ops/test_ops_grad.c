@@ -22,7 +22,8 @@ static void norm_case(struct ops *ref, struct ops *variant)
         struct buffer g = buffer_filled(n * d, 3, 1);
         struct buffer y = buffer_filled(n * d, 4, 1), z = buffer_filled(n * d, 4, 1);
         struct norm_grad a = {
-            .x = x.data, .weight = w.data, .y = g.data, .sum = y.data, .n_rows = n, .dim = d};
+            .x = x.data, .weight = w.data, .y = g.data, .sum = y.data, .n_rows = n, .dim = d,
+            .epsilon = i % 2 ? 1e-5 : 1e-2};
         CHECK_OK(ops_layer_norm_grad(ref, &a));
         a.sum = z.data;
         CHECK_OK(ops_layer_norm_grad(variant, &a));
@@ -37,8 +38,8 @@ static void layer_norm_gradients_agree(void **state)
     on_all_variants(norm_case);
 }
 
-/* Small, usual and huge numbers: the sigmoid must neither overflow nor lose its tail. */
-static void gelu_case(struct ops *ref, struct ops *variant)
+/* Small, usual and huge numbers: neither sigmoid nor error function may overflow or lose its tail. */
+static void activation_case(struct ops *ref, struct ops *variant, enum activation act)
 {
     static const size_t length[] = {1, 7, 4096, 10001};
     static const float scale[] = {0.01F, 4, 40, 1e4F};
@@ -46,24 +47,35 @@ static void gelu_case(struct ops *ref, struct ops *variant)
         size_t n = length[i / 4];
         struct buffer x = buffer_filled(n, 5, scale[i % 4]);
         struct buffer y = buffer_filled(n, 6, 1), z = buffer_filled(n, 6, 1);
-        CHECK_OK(ops_quick_gelu(ref, x.data, n, y.data));
-        CHECK_OK(ops_quick_gelu(variant, x.data, n, z.data));
-        buffer_compare("QuickGELU", &z, &y, 8 * 0x1p-24);
+        CHECK_OK(ops_activate(ref, act, x.data, n, y.data));
+        CHECK_OK(ops_activate(variant, act, x.data, n, z.data));
+        buffer_compare("activation", &z, &y, 8 * 0x1p-24);
         memcpy(y.data, x.data, n * sizeof *y.data);
-        CHECK_OK(ops_quick_gelu(variant, y.data, n, y.data));
+        CHECK_OK(ops_activate(variant, act, y.data, n, y.data));
         assert_memory_equal(y.data, z.data, n * sizeof *y.data);
         for (size_t k = 0; k < n; k++)
             y.data[k] = z.data[k] = 0.5F;
-        CHECK_OK(ops_quick_gelu_grad(ref, x.data, n, y.data));
-        CHECK_OK(ops_quick_gelu_grad(variant, x.data, n, z.data));
-        buffer_compare("QuickGELU gradient", &z, &y, 8 * 0x1p-24);
+        CHECK_OK(ops_activate_grad(ref, act, x.data, n, y.data));
+        CHECK_OK(ops_activate_grad(variant, act, x.data, n, z.data));
+        buffer_compare("activation gradient", &z, &y, 8 * 0x1p-24);
         buffer_drop(&x), buffer_drop(&y), buffer_drop(&z);
     }
 }
 
-static void quick_gelus_agree(void **state)
+static void quick_gelu_case(struct ops *ref, struct ops *variant)
+{
+    activation_case(ref, variant, ACT_QUICK_GELU);
+}
+
+static void gelu_case(struct ops *ref, struct ops *variant)
+{
+    activation_case(ref, variant, ACT_GELU);
+}
+
+static void activations_agree(void **state)
 {
     (void)state;
+    on_all_variants(quick_gelu_case);
     on_all_variants(gelu_case);
 }
 
@@ -172,7 +184,7 @@ static void a_batch_is_its_items(void **state)
     on_all_variants(batch_case);
 }
 
-/* All results of one attention, its gradient, a layer norm gradient and QuickGELUs, one after another. */
+/* All results of one attention, its gradient, a layer norm gradient and activations, one after another. */
 static struct buffer all_results(struct ops *ops)
 {
     const struct attention_shape s = {33, 33, 3, 64, 4, true};
@@ -182,13 +194,13 @@ static struct buffer all_results(struct ops *ops)
     struct attention a = make_attention(&s, &qkv, &out);
     float *at = all.data + n * d;
     const struct attention_grad g = {out.data, at, at + d, at + 2 * d};
-    const struct norm_grad norm = {qkv.data, w.data, out.data, at + 3 * n * d, n, d};
+    const struct norm_grad norm = {qkv.data, w.data, out.data, at + 3 * n * d, n, d, 1e-5};
     a.out = all.data;
     CHECK_OK(ops_attend(ops, &a));
     CHECK_OK(ops_attend_grad(ops, &a, &g));
     CHECK_OK(ops_layer_norm_grad(ops, &norm));
-    CHECK_OK(ops_quick_gelu(ops, qkv.data, n * d, at + 4 * n * d));
-    CHECK_OK(ops_quick_gelu_grad(ops, qkv.data, 3 * n * d, at + 5 * n * d));
+    CHECK_OK(ops_activate(ops, ACT_QUICK_GELU, qkv.data, n * d, at + 4 * n * d));
+    CHECK_OK(ops_activate_grad(ops, ACT_GELU, qkv.data, 3 * n * d, at + 5 * n * d));
     buffer_drop(&qkv), buffer_drop(&out), buffer_drop(&w);
     return all;
 }
@@ -217,7 +229,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(layer_norm_gradients_agree),
-        cmocka_unit_test(quick_gelus_agree),
+        cmocka_unit_test(activations_agree),
         cmocka_unit_test(batches_and_masks_agree),
         cmocka_unit_test(attention_gradients_agree),
         cmocka_unit_test(a_batch_is_its_items),

@@ -136,7 +136,7 @@ void bench_load(struct bench *b, const char *path)
     struct image image = {0};
     CHECK_OK(image_load(&image, path));
     CHECK_OK(image_resize_rgb(b->rgb, &image, b->side));
-    image_normalise(b->input, b->rgb, b->side);
+    image_normalise(b->input, b->rgb, b->side, IMAGE_SCALE_CLIP);
     image_free(&image);
 }
 

@@ -188,7 +188,7 @@ static void normalised_bits_are_those_of_numpy(void **state)
     (void)state;
     for (size_t i = 0; i < 12; i++)
         rgb[i] = levels[i / 3];
-    image_normalise(&input[0][0], rgb, 2);
+    image_normalise(&input[0][0], rgb, 2, IMAGE_SCALE_CLIP);
     for (size_t c = 0; c < 3; c++)
         for (size_t i = 0; i < 4; i++)
             assert_true(input[c][i] == want[c][i]);
@@ -510,7 +510,7 @@ static void golden_input_is_bit_equal(void **state)
     CHECK_OK(MEM_NEW(input, 3 * SIDE * SIDE));
     CHECK_OK(image_load(&image, check_shared("golden/tiny/A/c0/000.png")));
     CHECK_OK(image_resize_rgb(rgb, &image, SIDE));
-    image_normalise(input, rgb, SIDE);
+    image_normalise(input, rgb, SIDE, IMAGE_SCALE_CLIP);
     assert_memory_equal(input, want.data, 3 * SIDE * SIDE * sizeof *input);
     image_free(&image);
     MEM_FREE(input);
