@@ -87,6 +87,7 @@ static const struct rule hugging_face_dinov2[] = {
     {"visual.transformer.resblocks.#.attn.out_proj.bias",
      "encoder.layer.#.attention.output.dense.bias", SAME},
     {"visual.transformer.resblocks.#.attn.scale", "encoder.layer.#.layer_scale1.lambda1", SAME},
+    {"visual.transformer.resblocks.#.mlp.gated", "encoder.layer.#.mlp.weights_in.weight", SAME},
     {"visual.transformer.resblocks.#.mlp.c_fc.weight", "encoder.layer.#.mlp.fc1.weight", SAME},
     {"visual.transformer.resblocks.#.mlp.c_fc.bias", "encoder.layer.#.mlp.fc1.bias", SAME},
     {"visual.transformer.resblocks.#.mlp.c_proj.weight", "encoder.layer.#.mlp.fc2.weight", SAME},

@@ -233,14 +233,16 @@ static int infer_grid(struct weights *w)
 {
     int rc = ERR_OK;
     struct clip_shape *s = &w->shape;
+    char own[MAX_NAME];
     size_t dim[2];
     TRY(look(dim, w, "visual.positional_embedding", 2));
     s->native_grid = 1; /* the class token alone is no model */
     while ((s->native_grid + 1) * (s->native_grid + 1) < dim[0])
         s->native_grid++;
+    name_in_file(own, w, "visual.positional_embedding", NULL);
     if (s->native_grid * s->native_grid + 1 != dim[0])
-        FAIL(ERR_FORMAT, "%s: the positional embedding has %zu rows, which is no square plus one",
-             w->path, dim[0]);
+        FAIL(ERR_FORMAT, "%s: tensor '%s' has %zu rows, which is no square plus one", w->path, own,
+             dim[0]);
 out:
     return rc;
 }
@@ -249,13 +251,13 @@ static int infer_shape(struct weights *w)
 {
     int rc = ERR_OK;
     struct clip_shape *s = &w->shape;
+    const struct source_tensor *conv;
     size_t dim[4];
     TRY(look(&s->width, w, "visual.class_embedding", 1));
     TRY(look(dim, w, "visual.conv1.weight", 4));
     s->patch = dim[2];
-    if (dim[0] != s->width || dim[1] != 3 || dim[3] != s->patch)
-        FAIL(ERR_FORMAT, "%s: the patch embedding has shape (%zu,%zu,%zu,%zu), wanted (%zu,3,P,P)",
-             w->path, dim[0], dim[1], dim[2], dim[3], s->width);
+    TRY(find_tensor(&conv, w, "visual.conv1.weight", NULL));
+    TRY(expect_shape(w, conv, SAME, 4, (size_t[]){s->width, 3, s->patch, s->patch}));
     TRY(infer_grid(w));
     s->embed = s->width;
     if (w->family->is_clip) {
@@ -267,11 +269,13 @@ static int infer_shape(struct weights *w)
     s->layers = count_layers(w);
     if (!s->layers)
         FAIL(ERR_FORMAT, "%s: has no blocks of a vision transformer", w->path);
+    if (weights_dims(w, "visual.transformer.resblocks.0.mlp.gated", 2, dim))
+        FAIL(ERR_FORMAT, "%s: has gated MLPs (SwiGLU, as DINOv2-giant), which are not supported",
+             w->path);
     TRY(look(dim, w, "visual.transformer.resblocks.0.mlp.c_fc.weight", 2));
     s->hidden = dim[0];
     s->is_clip = w->family->is_clip;
     s->epsilon = w->family->epsilon;
-    s->scale = w->family->scale;
 out:
     return rc;
 }
@@ -296,50 +300,57 @@ static enum activation usual_activation(const struct weights *w)
     return w->family->is_clip && w->shape.width < 1280 ? ACT_QUICK_GELU : ACT_GELU;
 }
 
-static int set_heads(struct weights *w, size_t head_size, const char *from)
+/* What the configuration says, else the file beside the weights, else what such models usually have. */
+static void settle_activation(struct weights *w, const struct config *config)
 {
-    int rc = ERR_OK;
-    if (head_size == 0 || w->shape.width % head_size)
-        FAIL(ERR_CONFIG, "%s: heads of %zu columns (%s) do not divide the vision width of %zu",
-             w->path, head_size, from, w->shape.width);
-    w->shape.heads = w->shape.width / head_size;
-    w->heads_from = from;
-out:
-    return rc;
+    static const enum activation chosen[] = {
+        [MODEL_QUICK_GELU] = ACT_QUICK_GELU, [MODEL_GELU] = ACT_GELU};
+    if (config && config->activation != MODEL_ACTIVATION_AUTO) {
+        w->shape.activation = chosen[config->activation];
+        w->activation_from = "model.activation";
+    } else if (w->declared.activation) {
+        w->shape.activation = w->declared.activation;
+        w->activation_from = w->declared.file;
+    } else {
+        w->shape.activation = usual_activation(w);
+        w->activation_from = "usual for this kind";
+    }
 }
 
-/* What the file beside the weights declares, else what such models usually have. */
-static int settle(struct weights *w)
+static void settle_scale(struct weights *w, const struct config *config)
+{
+    static const enum image_scale chosen[] = {[MODEL_SCALE_CLIP] = IMAGE_SCALE_CLIP,
+                                              [MODEL_SCALE_IMAGENET] = IMAGE_SCALE_IMAGENET};
+    w->shape.scale = w->family->scale;
+    if (config && config->normalise != MODEL_SCALE_AUTO)
+        w->shape.scale = chosen[config->normalise];
+}
+
+static int settle_heads(struct weights *w, const struct config *config)
 {
     int rc = ERR_OK;
     const struct declared *d = &w->declared;
-    size_t head_size = d->heads ? w->shape.width / d->heads : d->head_size;
-    w->shape.activation = d->activation ? d->activation : usual_activation(w);
-    w->activation_from = d->activation ? d->file : "usual for this kind";
-    if (d->heads && w->shape.width % d->heads)
-        FAIL(ERR_FORMAT, "%s: %zu heads do not divide the vision width of %zu", d->file, d->heads,
-             w->shape.width);
-    TRY(set_heads(w, head_size ? head_size : usual_head_size(w->shape.width),
-                  head_size ? d->file : "usual for this width"));
-out:
-    return rc;
-}
-
-static int choose(struct weights *w, const struct config *config)
-{
-    static const enum activation activations[] = {
-        [MODEL_QUICK_GELU] = ACT_QUICK_GELU, [MODEL_GELU] = ACT_GELU};
-    static const enum image_scale scales[] = {[MODEL_SCALE_CLIP] = IMAGE_SCALE_CLIP,
-                                              [MODEL_SCALE_IMAGENET] = IMAGE_SCALE_IMAGENET};
-    int rc = ERR_OK;
-    if (config->activation != MODEL_ACTIVATION_AUTO) {
-        w->shape.activation = activations[config->activation];
-        w->activation_from = "model.activation";
+    size_t width = w->shape.width;
+    size_t head_size = usual_head_size(width);
+    w->heads_from = "usual for this width";
+    if (config && config->head_size) {
+        head_size = config->head_size;
+        w->heads_from = "model.head_size";
+    } else if (d->heads || d->head_size) {
+        head_size = d->head_size;
+        w->heads_from = d->file;
+        if (d->heads && width % d->heads == 0)
+            head_size = width / d->heads;
+        else if (d->heads)
+            FAIL(ERR_FORMAT, "%s: %zu heads do not divide the vision width of %zu", d->file,
+                 d->heads, width);
     }
-    if (config->normalise != MODEL_SCALE_AUTO)
-        w->shape.scale = scales[config->normalise];
-    if (config->head_size)
-        TRY(set_heads(w, config->head_size, "model.head_size"));
+    if (width % head_size)
+        FAIL(config && config->head_size ? ERR_CONFIG : ERR_FORMAT,
+             "%s: heads of %zu columns (%s) do not divide the vision width of %zu; "
+             "model.head_size tells what the model has",
+             w->path, head_size, w->heads_from, width);
+    w->shape.heads = width / head_size;
 out:
     return rc;
 }
@@ -404,18 +415,7 @@ out:
     return rc;
 }
 
-int weights_open_chosen(struct weights **out, const struct config *config)
-{
-    int rc = ERR_OK;
-    TRY(weights_open(out, config->weights));
-    TRY(choose(*out, config));
-out:
-    if (rc)
-        weights_free(out);
-    return rc;
-}
-
-int weights_open(struct weights **out, const char *path)
+static int open_file(struct weights **out, const char *path, const struct config *config)
 {
     int rc = ERR_OK;
     struct weights *w = NULL;
@@ -425,7 +425,9 @@ int weights_open(struct weights **out, const char *path)
     TRY(find_family(w));
     TRY(infer_shape(w));
     TRY(declared_read(&w->declared, path));
-    TRY(settle(w));
+    settle_activation(w, config);
+    settle_scale(w, config);
+    TRY(settle_heads(w, config));
     if (w->family->is_clip)
         find_text_tower(w);
 out:
@@ -433,6 +435,16 @@ out:
         weights_free(&w);
     *out = w;
     return rc;
+}
+
+int weights_open(struct weights **out, const char *path)
+{
+    return open_file(out, path, NULL);
+}
+
+int weights_open_chosen(struct weights **out, const struct config *config)
+{
+    return open_file(out, config->weights, config);
 }
 
 void weights_free(struct weights **weights)

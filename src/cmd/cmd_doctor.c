@@ -53,6 +53,7 @@ static int find_weights(cJSON *o, const struct config *c)
     int rc = ERR_OK;
     struct weights *w = NULL;
     struct str s = {0};
+    char *about = NULL;
     const struct clip_shape *shape;
     if (!c->weights) {
         TRY(str_add(&s, "none given; --weights FILE checks one. OpenAI's ViT-L/14-336 in Hugging "
@@ -62,11 +63,14 @@ static int find_weights(cJSON *o, const struct config *c)
         err_clear();
     } else {
         shape = weights_shape(w);
-        TRY(str_addf(&s, "%s names, ViT of width %zu, %zu blocks, patch %zu, joint width %zu",
-                     weights_family(w), shape->width, shape->layers, shape->patch, shape->embed));
+        TRY(weights_about(&about, w));
+        TRY(str_addf(&s, "%s names, ViT of width %zu, %zu blocks, patch %zu, joint width %zu; %s%s",
+                     weights_family(w), shape->width, shape->layers, shape->patch, shape->embed, about,
+                     shape->text_width ? "" : "; no text tower, so no mrad-clip"));
     }
     TRY(json_put_text(o, "weights", s.text));
 out:
+    MEM_FREE(about);
     weights_free(&w);
     str_free(&s);
     return rc;

@@ -69,6 +69,33 @@ out:
     return rc;
 }
 
+/*
+ * The configuration's options, and what the model has otherwise than the published one and nothing else
+ * tells: so keys of the published model stay what they were.
+ */
+static int add_options(struct features *f, const struct config *config)
+{
+    int rc = ERR_OK;
+    const struct clip_shape *s = &f->model.shape;
+    struct str all = {0};
+    char *own = NULL;
+    TRY(config_stage_text(&own, config, IN_FEATURES));
+    TRY(str_addf(&all, "%.*s", (int)(strlen(own) - 1), own)); /* without the closing brace */
+    if (s->activation == ACT_GELU)
+        TRY(str_add(&all, ",\"model.activation\":\"gelu\""));
+    if (s->width / s->heads != 64)
+        TRY(str_addf(&all, ",\"model.head_size\":%zu", s->width / s->heads));
+    if (s->scale == IMAGE_SCALE_IMAGENET)
+        TRY(str_add(&all, ",\"model.normalise\":\"imagenet\""));
+    TRY(str_add(&all, "}"));
+    f->options = all.text;
+    all.text = NULL;
+out:
+    MEM_FREE(own);
+    str_free(&all);
+    return rc;
+}
+
 int features_plan(struct features **out, struct comm *comm, const struct config *config,
                   const struct model_info *model, const struct manifest *manifest)
 {
@@ -86,7 +113,7 @@ int features_plan(struct features **out, struct comm *comm, const struct config 
         FAIL(ERR_CONFIG, "model.image_size: %zu is no multiple of the model's patch of %zu pixels",
              f->image_size, model->shape.patch);
     f->grid = f->image_size / model->shape.patch;
-    TRY(config_stage_text(&f->options, config, IN_FEATURES));
+    TRY(add_options(f, config));
     TRY(MEM_NEW(f->item_hash, manifest->n_items));
     TRY(content_hashes(f->item_hash, comm, config->store, manifest, f->skips));
     TRY(hash_manifest(f));

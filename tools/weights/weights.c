@@ -1,5 +1,5 @@
 /*
- * weights.c - mrad-weights: a safetensors file of generated CLIP weights.
+ * weights.c - mrad-weights: a safetensors file of generated weights of a CLIP or a DINOv2.
  *
  * In:  a seed, the sizes of the model, the naming of its tensors, the element type.
  * Out: the file that `random_weights` and `save_safetensors` of the executable specification write:
@@ -25,13 +25,14 @@
 
 enum { CHUNK = 1 << 16, NAME_MAX_BYTES = 128, MAX_RANK = 4 };
 
-enum names { NAMES_OPENAI, NAMES_HF, NAMES_OPEN_CLIP, N_NAMES };
+enum names { NAMES_OPENAI, NAMES_HF, NAMES_OPEN_CLIP, NAMES_DINOV2, N_NAMES };
 
-static const char *const names_text[N_NAMES] = {"openai", "hf", "open_clip"};
+static const char *const names_text[N_NAMES] = {"openai", "hf", "open_clip", "dinov2"};
 
 struct shape {
     size_t image, patch, native_grid, width, layers, embed;
     size_t text_width, text_layers, context, vocab;
+    size_t hidden, registers;
 };
 
 /* The keys of --shape; the defaults are ViT-L/14. The image side changes no weight; it is accepted so
@@ -50,6 +51,8 @@ static const struct shape_key {
     {"text_layers", offsetof(struct shape, text_layers), 12, 0, 256},
     {"context", offsetof(struct shape, context), 77, 1, 4096},
     {"vocab", offsetof(struct shape, vocab), 49408, 1, 1000000},
+    {"hidden", offsetof(struct shape, hidden), 0, 0, 65536}, /* of the vision MLP; 0: 4 width */
+    {"registers", offsetof(struct shape, registers), 0, 0, 64}, /* of dinov2 */
 };
 
 enum { N_SHAPE_KEYS = sizeof shape_keys / sizeof shape_keys[0] };
@@ -191,7 +194,8 @@ static double inv_sqrt(size_t n)
     return pow((double)n, -0.5); /* the specification says n ** -0.5, not 1 / sqrt(n) */
 }
 
-static int put_block(struct plan *p, const char *prefix, size_t index, size_t w)
+/* hidden: width of the MLP. */
+static int put_block(struct plan *p, const char *prefix, size_t index, size_t w, size_t hidden)
 {
     int rc = ERR_OK;
     const struct {
@@ -205,9 +209,9 @@ static int put_block(struct plan *p, const char *prefix, size_t index, size_t w)
         {"attn.out_proj.bias", w, 0, 0.02, 0},
         {"ln_1.weight", w, 0, 0.1, 1},
         {"ln_1.bias", w, 0, 0.05, 0},
-        {"mlp.c_fc.weight", 4 * w, w, inv_sqrt(w), 0},
-        {"mlp.c_fc.bias", 4 * w, 0, 0.05, 0},
-        {"mlp.c_proj.weight", w, 4 * w, inv_sqrt(4 * w), 0},
+        {"mlp.c_fc.weight", hidden, w, inv_sqrt(w), 0},
+        {"mlp.c_fc.bias", hidden, 0, 0.05, 0},
+        {"mlp.c_proj.weight", w, hidden, inv_sqrt(hidden), 0},
         {"mlp.c_proj.bias", w, 0, 0.02, 0},
         {"ln_2.weight", w, 0, 0.1, 1},
         {"ln_2.bias", w, 0, 0.05, 0},
@@ -221,7 +225,68 @@ out:
     return rc;
 }
 
-/* Every tensor, in the order that fixes the seeds. */
+static int put_dinov2_block(struct plan *p, size_t index)
+{
+    int rc = ERR_OK;
+    size_t w = p->shape.width;
+    size_t h = p->shape.hidden ? p->shape.hidden : 4 * w;
+    const struct {
+        const char *leaf;
+        size_t rows, cols;
+        double std, base;
+    } leaves[] = {
+        {"norm1.weight", w, 0, 0.1, 1},
+        {"norm1.bias", w, 0, 0.05, 0},
+        {"attention.attention.query.weight", w, w, 1.6 * inv_sqrt(w), 0},
+        {"attention.attention.query.bias", w, 0, 0.02, 0},
+        {"attention.attention.key.weight", w, w, 1.6 * inv_sqrt(w), 0},
+        {"attention.attention.key.bias", w, 0, 0.02, 0},
+        {"attention.attention.value.weight", w, w, 1.6 * inv_sqrt(w), 0},
+        {"attention.attention.value.bias", w, 0, 0.02, 0},
+        {"attention.output.dense.weight", w, w, inv_sqrt(w), 0},
+        {"attention.output.dense.bias", w, 0, 0.02, 0},
+        {"layer_scale1.lambda1", w, 0, 0.3, 0.7},
+        {"norm2.weight", w, 0, 0.1, 1},
+        {"norm2.bias", w, 0, 0.05, 0},
+        {"mlp.fc1.weight", h, w, inv_sqrt(w), 0},
+        {"mlp.fc1.bias", h, 0, 0.05, 0},
+        {"mlp.fc2.weight", w, h, inv_sqrt(h), 0},
+        {"mlp.fc2.bias", w, 0, 0.02, 0},
+        {"layer_scale2.lambda1", w, 0, 0.3, 0.7},
+    };
+    for (size_t i = 0; i < sizeof leaves / sizeof leaves[0]; i++) {
+        char name[NAME_MAX_BYTES];
+        (void)snprintf(name, sizeof name, "encoder.layer.%zu.%s", index, leaves[i].leaf);
+        TRY(put(p, name, DIM(leaves[i].rows, leaves[i].cols), leaves[i].std, leaves[i].base));
+    }
+out:
+    return rc;
+}
+
+/* The vision model of Hugging Face's Dinov2Model, or with registers. */
+static int put_dinov2(struct plan *p)
+{
+    int rc = ERR_OK;
+    const struct shape *s = &p->shape;
+    size_t d = s->width;
+    TRY(put(p, "embeddings.cls_token", DIM(1, 1, d), 0.1, 0));
+    TRY(put(p, "embeddings.mask_token", DIM(1, d), 0.1, 0));
+    if (s->registers)
+        TRY(put(p, "embeddings.register_tokens", DIM(1, s->registers, d), 0.1, 0));
+    TRY(put(p, "embeddings.position_embeddings", DIM(1, s->native_grid * s->native_grid + 1, d),
+            0.1, 0));
+    TRY(put(p, "embeddings.patch_embeddings.projection.weight", DIM(d, 3, s->patch, s->patch),
+            inv_sqrt(3 * s->patch * s->patch), 0));
+    TRY(put(p, "embeddings.patch_embeddings.projection.bias", DIM(d), 0.05, 0));
+    for (size_t i = 0; i < s->layers; i++)
+        TRY(put_dinov2_block(p, i));
+    TRY(put(p, "layernorm.weight", DIM(d), 0.1, 1));
+    TRY(put(p, "layernorm.bias", DIM(d), 0.05, 0));
+out:
+    return rc;
+}
+
+/* Every tensor of a CLIP, in the order that fixes the seeds. */
 static int put_model(struct plan *p)
 {
     int rc = ERR_OK;
@@ -235,14 +300,14 @@ static int put_model(struct plan *p)
     TRY(put(p, "visual.ln_pre.weight", DIM(d), 0.1, 1));
     TRY(put(p, "visual.ln_pre.bias", DIM(d), 0.05, 0));
     for (size_t i = 0; i < s->layers; i++)
-        TRY(put_block(p, "visual.transformer.resblocks", i, d));
+        TRY(put_block(p, "visual.transformer.resblocks", i, d, s->hidden ? s->hidden : 4 * d));
     TRY(put(p, "visual.ln_post.weight", DIM(d), 0.1, 1));
     TRY(put(p, "visual.ln_post.bias", DIM(d), 0.05, 0));
     TRY(put(p, "visual.proj", DIM(d, e), inv_sqrt(d), 0));
     TRY(put(p, "token_embedding.weight", DIM(s->vocab, t), 0.02, 0));
     TRY(put(p, "positional_embedding", DIM(s->context, t), 0.01, 0));
     for (size_t i = 0; i < s->text_layers; i++)
-        TRY(put_block(p, "transformer.resblocks", i, t));
+        TRY(put_block(p, "transformer.resblocks", i, t, 4 * t));
     TRY(put(p, "ln_final.weight", DIM(t), 0.1, 1));
     TRY(put(p, "ln_final.bias", DIM(t), 0.05, 0));
     TRY(put(p, "text_projection", DIM(t, e), inv_sqrt(t), 0));
@@ -401,7 +466,8 @@ static int parse_choice(int *out, const char *word, const char *const *names, in
             *out = i;
             return ERR_OK;
         }
-    FAIL(ERR_USAGE, "\"%s\" is none of %s, %s, %s", word, names[0], names[1], names[2]);
+    FAIL(ERR_USAGE, "\"%s\" is none of %s, %s, %s%s%s", word, names[0], names[1], names[2],
+         n > 3 ? ", " : "", n > 3 ? names[3] : "");
 out:
     return rc;
 }
@@ -410,10 +476,10 @@ static void print_help(void)
 {
     (void)printf(
         "usage: mrad-weights --out FILE [options]\n"
-        "Write generated CLIP weights: sane in scale, without meaning, the same everywhere.\n\n"
+        "Write generated weights of a CLIP or a DINOv2: sane in scale, without meaning, the same everywhere.\n\n"
         "  --out FILE       safetensors file to write\n"
         "  --seed N         0 to 2^53 (1)\n"
-        "  --names NAMING   openai, hf, or open_clip with its own text tower (openai)\n"
+        "  --names NAMING   openai, hf, open_clip with its own text tower, or dinov2 (openai)\n"
         "  --dtype TYPE     f32, f16 or bf16 (f32)\n"
         "  --shape K=N,...  sizes; without it ViT-L/14:\n");
     for (size_t i = 0; i < N_SHAPE_KEYS; i++)
@@ -476,7 +542,7 @@ int main(int argc, char **argv)
         *(size_t *)((char *)&plan.shape + shape_keys[i].offset) = shape_keys[i].preset;
     TRY(parse_options(&plan, &path, argc, argv));
     plan.seed *= 1000;
-    TRY(put_model(&plan));
+    TRY(plan.names == NAMES_DINOV2 ? put_dinov2(&plan) : put_model(&plan));
     qsort(plan.part, plan.n, sizeof *plan.part, by_name);
     TRY(write_model(&plan, path));
 out:
