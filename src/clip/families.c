@@ -87,12 +87,17 @@ static const struct rule hugging_face_dinov2[] = {
     {"visual.transformer.resblocks.#.attn.out_proj.bias",
      "encoder.layer.#.attention.output.dense.bias", SAME},
     {"visual.transformer.resblocks.#.attn.scale", "encoder.layer.#.layer_scale1.lambda1", SAME},
-    {"visual.transformer.resblocks.#.mlp.gated", "encoder.layer.#.mlp.weights_in.weight", SAME},
     {"visual.transformer.resblocks.#.mlp.c_fc.weight", "encoder.layer.#.mlp.fc1.weight", SAME},
     {"visual.transformer.resblocks.#.mlp.c_fc.bias", "encoder.layer.#.mlp.fc1.bias", SAME},
     {"visual.transformer.resblocks.#.mlp.c_proj.weight", "encoder.layer.#.mlp.fc2.weight", SAME},
     {"visual.transformer.resblocks.#.mlp.c_proj.bias", "encoder.layer.#.mlp.fc2.bias", SAME},
     {"visual.transformer.resblocks.#.mlp.scale", "encoder.layer.#.layer_scale2.lambda1", SAME},
+};
+
+/* OpenAI's names are the canonical ones; open_clip has this beyond them. */
+static const struct rule open_clip[] = {
+    {"visual.transformer.resblocks.#.attn.scale", "visual.transformer.resblocks.#.ls_1.gamma", SAME},
+    {"visual.transformer.resblocks.#.mlp.scale", "visual.transformer.resblocks.#.ls_2.gamma", SAME},
 };
 
 #define RULES(list) list, sizeof list / sizeof *list
@@ -103,6 +108,7 @@ static const char *const words[] = {"query", "key", "value"};
 static const struct family families[] = {
     {.name = "OpenAI or open_clip",
      .mark = "visual.class_embedding",
+     RULES(open_clip),
      .is_clip = true,
      .epsilon = CLIP_EPSILON,
      .scale = IMAGE_SCALE_CLIP},

@@ -43,14 +43,14 @@ out:
     return rc;
 }
 
-/* Layer scale: every row of a map, and its bias, times a number, if the model has it. */
+/* Layer scale: every row of a map, and its bias, times a number. A CLIP need not have it. */
 static int scale_rows(float *weight, float *bias, const struct weights *w, const char *name,
                       const struct linear_spec *spec)
 {
     int rc = ERR_OK;
     float *scale = NULL;
     size_t n;
-    if (!name || !weights_dims(w, name, 1, &n))
+    if (!name || (weights_shape(w)->is_clip && !weights_dims(w, name, 1, &n)))
         return ERR_OK;
     TRY(fetch(&scale, w, name, 1, &spec->n_out));
     for (size_t r = 0; r < spec->n_out; r++) {
@@ -215,7 +215,7 @@ static int load_position(struct encoder *e, const struct weights *w)
         TRY(fetch(&registers, w, "visual.registers", 2, (size_t[]){r, d}));
         memcpy(full + d, registers, r * d * sizeof *full);
     }
-    if (weights_dims(w, "visual.conv1.bias", 1, &n)) {
+    if (!e->shape.is_clip || weights_dims(w, "visual.conv1.bias", 1, &n)) {
         TRY(fetch(&bias, w, "visual.conv1.bias", 1, &d));
         for (size_t i = (1 + r) * d; i < e->n_tokens * d; i++)
             full[i] += bias[i % d];

@@ -247,6 +247,23 @@ out:
     return rc;
 }
 
+/* Tensors of architectures that look alike and are not: without them results would be wrong. */
+static int refuse_others(const struct weights *w)
+{
+    static const struct {
+        const char *ending, *what;
+    } others[] = {{"encoder.layer.0.mlp.weights_in.weight", "gated MLPs (SwiGLU, as DINOv2-giant)"},
+                  {"visual.attn_pool.query", "an attention pool (as CoCa)"}};
+    int rc = ERR_OK;
+    for (size_t i = 0; i < w->file.n; i++)
+        for (size_t k = 0; k < sizeof others / sizeof *others; k++)
+            if (str_ends(w->file.tensor[i].name, others[k].ending))
+                FAIL(ERR_FORMAT, "%s: has %s, not supported: tensor '%s'", w->path,
+                     others[k].what, w->file.tensor[i].name);
+out:
+    return rc;
+}
+
 static int infer_shape(struct weights *w)
 {
     int rc = ERR_OK;
@@ -269,9 +286,6 @@ static int infer_shape(struct weights *w)
     s->layers = count_layers(w);
     if (!s->layers)
         FAIL(ERR_FORMAT, "%s: has no blocks of a vision transformer", w->path);
-    if (weights_dims(w, "visual.transformer.resblocks.0.mlp.gated", 2, dim))
-        FAIL(ERR_FORMAT, "%s: has gated MLPs (SwiGLU, as DINOv2-giant), which are not supported",
-             w->path);
     TRY(look(dim, w, "visual.transformer.resblocks.0.mlp.c_fc.weight", 2));
     s->hidden = dim[0];
     s->is_clip = w->family->is_clip;
@@ -423,6 +437,7 @@ static int open_file(struct weights **out, const char *path, const struct config
     TRY(str_dup(&w->path, path));
     TRY(source_open(&w->file, path));
     TRY(find_family(w));
+    TRY(refuse_others(w));
     TRY(infer_shape(w));
     TRY(declared_read(&w->declared, path));
     settle_activation(w, config);

@@ -18,6 +18,7 @@ int model_info(struct model_info *out, struct comm *comm, const struct config *c
 {
     int rc = ERR_OK;
     struct weights *weights = NULL;
+    char *about = NULL;
     *out = (struct model_info){0};
     TRY(config_need_weights(config));
     if (comm_rank(comm) == 0) {
@@ -25,11 +26,15 @@ int model_info(struct model_info *out, struct comm *comm, const struct config *c
         if (!rc) {
             out->shape = *weights_shape(weights);
             hash_hex(out->hash, weights_hash(weights));
+            rc = weights_about(&about, weights);
         }
     }
     TRY_ALL(comm, rc);
+    if (about)
+        (void)snprintf(out->about, sizeof out->about, "%s", about);
     TRY(comm_bcast(comm, out, sizeof *out, 0));
 out:
+    MEM_FREE(about);
     weights_free(&weights);
     return rc;
 }

@@ -26,6 +26,7 @@
 struct model_info {
     struct clip_shape shape;
     char hash[HASH_HEX]; /* of the file's bytes */
+    char about[256];     /* what the tensors do not tell and who says it, for people */
 };
 
 /* The features of one data set: where they lie and how they are cut. */

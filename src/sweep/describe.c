@@ -108,8 +108,9 @@ int sweep_describe(char **out, const struct sweep *sweep)
     struct str s = {0};
     for (size_t i = 0; i < sweep->n_settings; i++)
         if (sweep->setting[i].like[LEVEL_FEATURES] == i)
-            TRY(str_addf(&s, "weights   %s  hash %s\n", sweep->setting[i].config->weights,
-                         sweep->setting[i].model.hash));
+            TRY(str_addf(&s, "weights   %s  hash %s\n          %s\n",
+                         sweep->setting[i].config->weights, sweep->setting[i].model.hash,
+                         sweep->setting[i].model.about));
     TRY(describe_settings(&s, sweep));
     for (size_t i = 0; i < sweep->n_members; i++)
         TRY(describe_member(&s, &sweep->member[i]));

@@ -60,6 +60,7 @@ static int put_weights(struct cJSON *list, const struct sweep *s, size_t setting
             TRY(json_push_object(list, &o));
             TRY(json_put_text(o, "file", s->setting[i].config->weights));
             TRY(json_put_text(o, "hash", s->setting[i].model.hash));
+            TRY(json_put_text(o, "about", s->setting[i].model.about));
         }
 out:
     return rc;

@@ -86,7 +86,7 @@ int sweep_places(struct path_list *out, const struct sweep *sweep);
 int sweep_files(struct path_list *out, const struct sweep *sweep);
 
 /*
- * Add to a JSON object what the sweep reads: "weights", for each {file, hash}, and "datasets", for each
+ * Add to a JSON object what the sweep reads: "weights", for each {file, hash, about}, and "datasets", for each
  * {name, root and meta, or merge, manifest (hash), classes, images, anomalous, masks}. Local.
  */
 int sweep_put_inputs(struct cJSON *object, const struct sweep *sweep);

@@ -59,6 +59,39 @@ run 0 sweep "$dir/job.json"
 listing "$dir/store" >"$dir/after"
 cmp "$dir/before" "$dir/after" || fail "a second run made something again"
 run 0 plan "$dir/job.json" --simulate ranks=1,2
+# ---- kinds of models ----
+"$bin/mrad-weights" --out "$dir/dinov2.safetensors" --names dinov2 --shape patch=8,native_grid=5,width=128,layers=2,registers=4
+run 0 doctor --weights "$dir/dinov2.safetensors"
+out_has "Hugging Face DINOv2 names, ViT of width 128, 2 blocks, patch 8, joint width 128; GELU (usual for this kind), heads of 64 columns"
+out_has "ImageNet's mean and deviation; no text tower, so no mrad-clip"
+dinov2=(--weights "$dir/dinov2.safetensors" --image-size 64)
+run 0 eval "$dir/plain.json" --train fabric --test parts --set 'seeds=[3]' --set 'variants=["mrad-ft"]' "${dinov2[@]}" --json
+check_py "a row of each class on DINOv2" "$dir/out" <<'PY'
+import sys
+from cli import *
+rows = load(sys.argv[1])["rows"]
+assert len(rows) == 3 and all(r[m] is not None for r in rows for m in METRICS)
+PY
+refused 2 "dinov2.safetensors: has no text tower, which mrad-clip needs" plan "$dir/plain.json" --set 'variants=["mrad-clip"]' "${dinov2[@]}"
+refused 2 "dinov2.safetensors: has no text tower, which mrad-clip needs" sweep "$dir/plain.json" --set 'variants=["mrad-clip"]' "${dinov2[@]}"
+
+# what the tensors do not tell is part of the key, and the published model's keys are without it
+keys() {
+    run 0 plan "$dir/plain.json" "$@"
+    grep -o 'store/features/[a-z]*/[0-9a-f]*' "$dir/out" | sort -u
+}
+before=$(keys)
+for set in model.activation=gelu model.head_size=32 model.normalise=imagenet; do
+    [ -z "$(comm -12 <(echo "$before") <(keys --set "$set"))" ] || fail "$set does not change the key of features"
+done
+for set in model.activation=quick-gelu model.head_size=64 model.normalise=clip model.activation=auto; do
+    [ "$before" = "$(keys --set "$set")" ] || fail "$set changes the key of features"
+done
+run 0 plan "$dir/plain.json" --set model.activation=gelu --store "$dir/store-1"
+out_has "GELU (model.activation), heads of 64 columns (usual for this width), CLIP's mean and deviation"
+out_has 'again     features of fabric, parts, cells: model.activation was unknown, is "gelu"'
+refused 2 'heads of 48 columns (model.head_size) do not divide the vision width of 64' plan "$dir/plain.json" --set model.head_size=48
+
 refused 2 'is no multiple of the model' plan "$dir/plain.json" --set 'ablations=[{"model.image_size": 60}]'
 refused 1 'none.safetensors' plan "$dir/plain.json" --set 'ablations=[{"model.weights": "none.safetensors"}]'
 finish

@@ -15,11 +15,26 @@ cd "$dir/work"
 for root in data/*; do
     run 0 index "$(basename "$root")" "$root" --variant any
 done
+# models under the names that jobs/backbones.json has, small ones of the same kind
+clip=embed=64,text_width=64,text_layers=4,context=77,vocab=914,layers=2,width=128,native_grid=4
+for model in clip-vit-base-patch32=hf:patch=32,$clip clip-vit-base-patch16=hf:patch=16,$clip \
+    clip-vit-large-patch14=hf:patch=2,$clip CLIP-ViT-H-14-laion2B-s32B-b79K=open_clip:patch=2,$clip \
+    CLIP-ViT-bigG-14-laion2B-39B-b160k=open_clip:patch=2,hidden=600,$clip dinov2-base=dinov2:patch=2,native_grid=4,width=64,layers=2 \
+    dinov2-large=dinov2:patch=2,native_grid=4,width=128,layers=2 \
+    dinov2-with-registers-large=dinov2:patch=2,native_grid=4,width=128,layers=2,registers=4; do
+    sizes=${model#*=}
+    mkdir -p "weights/${model%%=*}"
+    "$bin/mrad-weights" --out "weights/${model%%=*}/model.safetensors" --names "${sizes%%:*}" --shape "${sizes#*:}"
+done
 for job in paper_main all_pairs ablation_prompt_bias ablation_bank_size ablation_dropout sensitivity seeds leave_one_out \
-    leave_one_domain_out merged_banks; do
+    leave_one_domain_out merged_banks backbones backbones_clip; do
     file=$MRAD_SOURCE/jobs/$job.json
     options=(--weights "$MRAD_SOURCE/configs/models/demo-clip/model.safetensors" --image-size 64 --set run.threads=1
         --set train.clip.deep_layers=2 --set train.clip.epochs=1)
+    case $job in backbones*) # the sizes of the job's own models are too much here
+        options+=(--set "$(sed -n 's/"model.image_size": [0-9]*/"model.image_size": 64/; /"ablations"/,/\]/p' "$file" |
+            tr -d '\n' | sed 's/^ *"ablations": /ablations=/; s/,$//')" --set "model.tokenizer=$MRAD_SOURCE/configs/models/demo-clip") ;;
+    esac
     [ "$job" != ablation_bank_size ] || options+=(--set 'ablations=[{"bank.reduce": ["kmeans", "random", "farthest"], "bank.entries": [4, 2]}]')
     launcher=("${two_ranks[@]}")
     run 0 sweep "$file" "${options[@]}"

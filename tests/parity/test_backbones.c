@@ -215,11 +215,116 @@ static void text_towers_equal_the_golden(void **state)
     check_text("open_clip_h14");
 }
 
+/* ---- what is refused ---- */
+
+/* Put other letters of the same number in the place of some in the folder's weights. */
+static void overwrite(struct backbone *b, const char *from, const char *to)
+{
+    char path[600];
+    char *bytes = NULL;
+    char *at;
+    size_t n;
+    (void)snprintf(path, sizeof path, "%s/model.safetensors", b->folder);
+    CHECK_OK(file_read(path, 16 << 20, &bytes, &n));
+    at = memmem(bytes, n, from, strlen(from));
+    assert_non_null(at);
+    memcpy(at, to, strlen(from));
+    CHECK_OK(file_write(path, bytes, n));
+    MEM_FREE(bytes);
+}
+
+static int open_again(struct backbone *b)
+{
+    weights_free(&b->weights);
+    return weights_open_chosen(&b->weights, b->config);
+}
+
+static int new_encoder(struct backbone *b)
+{
+    const struct encoder_options options = {.image_size = 56, .vv_start = 1};
+    struct encoder *encoder = NULL;
+    int rc = encoder_new(&encoder, b->weights, b->ops, &options);
+    encoder_free(&encoder);
+    return rc;
+}
+
+static void gaps_are_named(void **state)
+{
+    struct backbone b;
+    (void)state;
+    open_backbone(&b, "dinov2");
+    CHECK_OK(new_encoder(&b));
+    overwrite(&b, "encoder.layer.1.layer_scale2.lambda1", "encoder.layer.1.layer_scale2.lambdaX");
+    CHECK_OK(open_again(&b));
+    CHECK_FAILS(new_encoder(&b), ERR_FORMAT,
+                "tensor 'encoder.layer.1.layer_scale2.lambda1' is missing");
+    overwrite(&b, "projection.bias", "projection.biaX");
+    CHECK_OK(open_again(&b));
+    CHECK_FAILS(new_encoder(&b), ERR_FORMAT,
+                "tensor 'embeddings.patch_embeddings.projection.bias' is missing");
+    overwrite(&b, "encoder.layer.0.attention.output.dense.weight",
+              "x.......encoder.layer.0.mlp.weights_in.weight");
+    CHECK_FAILS(open_again(&b), ERR_FORMAT, "has gated MLPs (SwiGLU");
+    overwrite(&b, "encoder.layer.0.layer_scale1", "encoder.layer.0.layer_scaleX");
+    CHECK_FAILS(open_again(&b), ERR_FORMAT, "'encoder.layer.0.layer_scale1.lambda1' (Hugging Face "
+                                            "DINOv2) is among its");
+    close_backbone(&b);
+}
+
+/* A configuration file beside the weights: content, what is wrong with it, or NULL. */
+static void the_file_beside_is_checked(void **state)
+{
+    static const struct {
+        const char *name, *content;
+        int code;
+        const char *part; /* of the message, or of what is told about the model */
+    } cases[] = {
+        {"config.json", "{\"vision_config\": {\"hidden_act\": \"silu\"}}", ERR_FORMAT,
+         "config.json: hidden_act: found \"silu\", wanted \"quick_gelu\" or \"gelu\""},
+        {"config.json", "{\"vision_config\": {\"hidden_act\": 1}}", ERR_FORMAT,
+         "hidden_act: found \"no text\""},
+        {"config.json", "{\"vision_config\": {\"num_attention_heads\": 5}}", ERR_FORMAT,
+         "5 heads do not divide the vision width of 128"},
+        {"config.json", "{\"vision_config\": {\"num_attention_heads\": 1.5}}", ERR_FORMAT,
+         "num_attention_heads: wanted a whole number"},
+        {"config.json", "{", ERR_CONFIG, "config.json"},
+        {"config.json", "{\"anything\": 1}", ERR_OK, "QuickGELU (usual for this kind)"},
+        {"config.json", "{\"hidden_act\": \"gelu\", \"num_attention_heads\": 4}", ERR_OK, "/config.json), heads of 32"},
+        {"open_clip_config.json", "{\"model_cfg\": 1}", ERR_FORMAT, "vision_cfg: missing"},
+        {"open_clip_config.json", "{\"model_cfg\": {\"quick_gelu\": true, \"vision_cfg\": {}}}", ERR_OK,
+         "/open_clip_config.json), heads of 64"},
+    };
+    struct backbone b;
+    char path[600];
+    char *about = NULL;
+    (void)state;
+    open_backbone(&b, "openai_b32");
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        (void)snprintf(path, sizeof path, "%s/%s", b.folder, cases[i].name);
+        CHECK_OK(file_write(path, cases[i].content, strlen(cases[i].content)));
+        if (cases[i].code) {
+            CHECK_FAILS(open_again(&b), cases[i].code, cases[i].part);
+            continue;
+        }
+        CHECK_OK(open_again(&b));
+        CHECK_OK(weights_about(&about, b.weights));
+        if (!strstr(about, cases[i].part))
+            fail_msg("%s: no \"%s\" in \"%s\"", cases[i].content, cases[i].part, about);
+        MEM_FREE(about);
+    }
+    b.config->head_size = 48;
+    CHECK_FAILS(open_again(&b), ERR_CONFIG,
+                "heads of 48 columns (model.head_size) do not divide the vision width of 128");
+    close_backbone(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(towers_equal_the_golden),
         cmocka_unit_test(text_towers_equal_the_golden),
+        cmocka_unit_test(gaps_are_named),
+        cmocka_unit_test(the_file_beside_is_checked),
     };
     return cmocka_run_group_tests(tests, NULL, check_balance);
 }
