@@ -37,9 +37,9 @@ struct clip_shape {
     size_t hidden;      /* width of the MLP, usually 4 D */
     size_t layers;
     size_t heads;
-    size_t embed;               /* E */
-    size_t registers;           /* tokens after the class token that are no patches */
-    bool is_clip;               /* ln_pre and a projection; else the class token is that after ln_post */
+    size_t embed;     /* E */
+    size_t registers; /* tokens after the class token that are no patches */
+    bool is_clip;     /* ln_pre and a projection; else the class token is that after ln_post */
     enum activation activation; /* of both towers */
     double epsilon;             /* of the vision tower's layer norms */
     enum image_scale scale;     /* of the pixels it wants */
@@ -93,8 +93,8 @@ int weights_read(const struct weights *weights, const char *name, int rank, cons
 int weights_embed(const struct weights *weights, const int32_t *ids, size_t n, float *out);
 
 struct encoder_options {
-    size_t image_size;  /* S, a multiple of P */
-    size_t vv_start;    /* first block with the V-V path; published: 1; the number of blocks: none */
+    size_t image_size; /* S, a multiple of P */
+    size_t vv_start;   /* first block with the V-V path; published: 1; the number of blocks: none */
     bool class_ln_post; /* ln_post on the class token before the projection; published: false */
 };
 

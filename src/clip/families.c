@@ -96,11 +96,12 @@ static const struct rule hugging_face_dinov2[] = {
 
 /* OpenAI's names are the canonical ones; open_clip has this beyond them. */
 static const struct rule open_clip[] = {
-    {"visual.transformer.resblocks.#.attn.scale", "visual.transformer.resblocks.#.ls_1.gamma", SAME},
+    {"visual.transformer.resblocks.#.attn.scale", "visual.transformer.resblocks.#.ls_1.gamma",
+     SAME},
     {"visual.transformer.resblocks.#.mlp.scale", "visual.transformer.resblocks.#.ls_2.gamma", SAME},
 };
 
-#define RULES(list) list, sizeof list / sizeof *list
+#define COUNT(list) (sizeof(list) / sizeof *(list))
 
 static const char *const letters[] = {"q", "k", "v"};
 static const char *const words[] = {"query", "key", "value"};
@@ -108,20 +109,23 @@ static const char *const words[] = {"query", "key", "value"};
 static const struct family families[] = {
     {.name = "OpenAI or open_clip",
      .mark = "visual.class_embedding",
-     RULES(open_clip),
+     .rules = open_clip,
+     .n_rules = COUNT(open_clip),
      .is_clip = true,
      .epsilon = CLIP_EPSILON,
      .scale = IMAGE_SCALE_CLIP},
     {.name = "Hugging Face",
      .mark = "vision_model.embeddings.class_embedding",
-     RULES(hugging_face_clip),
+     .rules = hugging_face_clip,
+     .n_rules = COUNT(hugging_face_clip),
      .part = letters,
      .is_clip = true,
      .epsilon = CLIP_EPSILON,
      .scale = IMAGE_SCALE_CLIP},
     {.name = "Hugging Face DINOv2",
      .mark = "encoder.layer.0.layer_scale1.lambda1",
-     RULES(hugging_face_dinov2),
+     .rules = hugging_face_dinov2,
+     .n_rules = COUNT(hugging_face_dinov2),
      .part = words,
      .epsilon = 1e-6,
      .scale = IMAGE_SCALE_IMAGENET},

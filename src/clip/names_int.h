@@ -29,11 +29,12 @@ struct rule {
 /* A kind of file. */
 struct family {
     const char *name;
-    const char *mark;         /* a tensor that no other family has; what stands before it is the prefix */
+    const char *mark; /* a tensor that no other family has; what stands before it is the prefix */
     const struct rule *rules; /* [n_rules]; a name that has none is the canonical one */
     size_t n_rules;
     const char *const *part; /* [3] words of q, k and v */
-    bool is_clip; /* ln_pre, projection, text tower; else E = D, and the class token comes from ln_post */
+    bool
+        is_clip; /* ln_pre, projection, text tower; else E = D, and the class token comes from ln_post */
     double epsilon;
     enum image_scale scale;
 };

@@ -21,10 +21,10 @@ struct encoder {
     struct ops *ops;
     struct clip_shape shape;
     struct encoder_options options;
-    size_t n_tokens;     /* T = 1 + registers + N */
-    float *position;     /* [T, D], class embedding, registers and the patches' bias already added */
-    float *ln_pre[2];    /* [D] */
-    float *ln_post[2];   /* [D] */
+    size_t n_tokens;   /* T = 1 + registers + N */
+    float *position;   /* [T, D], class embedding, registers and the patches' bias already added */
+    float *ln_pre[2];  /* [D] */
+    float *ln_post[2]; /* [D] */
     struct linear *conv; /* patch embedding [3PP -> D], adds onto the position */
     struct linear *proj; /* [D -> E], or NULL: E = D */
     struct block *block; /* [layers] */

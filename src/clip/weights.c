@@ -258,8 +258,8 @@ static int refuse_others(const struct weights *w)
     for (size_t i = 0; i < w->file.n; i++)
         for (size_t k = 0; k < sizeof others / sizeof *others; k++)
             if (str_ends(w->file.tensor[i].name, others[k].ending))
-                FAIL(ERR_FORMAT, "%s: has %s, not supported: tensor '%s'", w->path,
-                     others[k].what, w->file.tensor[i].name);
+                FAIL(ERR_FORMAT, "%s: has %s, not supported: tensor '%s'", w->path, others[k].what,
+                     w->file.tensor[i].name);
 out:
     return rc;
 }
@@ -333,8 +333,8 @@ static void settle_activation(struct weights *w, const struct config *config)
 
 static void settle_scale(struct weights *w, const struct config *config)
 {
-    static const enum image_scale chosen[] = {[MODEL_SCALE_CLIP] = IMAGE_SCALE_CLIP,
-                                              [MODEL_SCALE_IMAGENET] = IMAGE_SCALE_IMAGENET};
+    static const enum image_scale chosen[] = {
+        [MODEL_SCALE_CLIP] = IMAGE_SCALE_CLIP, [MODEL_SCALE_IMAGENET] = IMAGE_SCALE_IMAGENET};
     w->shape.scale = w->family->scale;
     if (config && config->normalise != MODEL_SCALE_AUTO)
         w->shape.scale = chosen[config->normalise];

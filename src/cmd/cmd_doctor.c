@@ -65,8 +65,8 @@ static int find_weights(cJSON *o, const struct config *c)
         shape = weights_shape(w);
         TRY(weights_about(&about, w));
         TRY(str_addf(&s, "%s names, ViT of width %zu, %zu blocks, patch %zu, joint width %zu; %s%s",
-                     weights_family(w), shape->width, shape->layers, shape->patch, shape->embed, about,
-                     shape->text_width ? "" : "; no text tower, so no mrad-clip"));
+                     weights_family(w), shape->width, shape->layers, shape->patch, shape->embed,
+                     about, shape->text_width ? "" : "; no text tower, so no mrad-clip"));
     }
     TRY(json_put_text(o, "weights", s.text));
 out:

@@ -32,8 +32,9 @@ static int run_to(struct args *a, size_t first, enum sweep_goal goal)
     char *text = NULL;
     TRY(comm_agree(a->comm, read_config(a, first, &c)));
     if (a->out && (c->n_ablations || (!c->auxiliary && c->n_datasets != 1)))
-        FAIL(ERR_USAGE, "%s: --out is for one bank: found %s, wanted one data set (--train) and no "
-                        "ablations",
+        FAIL(ERR_USAGE,
+             "%s: --out is for one bank: found %s, wanted one data set (--train) and no "
+             "ablations",
              a->verb, c->n_ablations ? "ablations" : "several data sets");
     TRY(sweep_open(&sweep, a->comm, c, goal));
     TRY(sweep_run(sweep, NULL));

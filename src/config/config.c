@@ -104,7 +104,8 @@ static int set_dataset(struct config *c, const char *key, const cJSON *value)
     const char *dot = strrchr(key, '.');
     const char *first = key + strlen("datasets.");
     if (dot <= first)
-        FAIL(ERR_CONFIG, "--set: %s: wanted datasets.NAME.root, .meta, .bank, .domain or .merge", key);
+        FAIL(ERR_CONFIG, "--set: %s: wanted datasets.NAME.root, .meta, .bank, .domain or .merge",
+             key);
     (void)snprintf(name, sizeof name, "%.*s", (int)(dot - first), first);
     TRY(config_value(&all, c, config_field("datasets")));
     one = cJSON_GetObjectItemCaseSensitive(all, name);

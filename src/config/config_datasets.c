@@ -79,7 +79,10 @@ static int check_dataset(const struct dataset_entry *d, const char *from)
         FAIL(ERR_CONFIG,
              "%s: datasets.%s: found \"merge\" beside \"%s\"; merged data sets have no files of "
              "their own",
-             from, d->name, d->root ? "root" : d->meta ? "meta" : "bank");
+             from, d->name,
+             d->root   ? "root"
+             : d->meta ? "meta"
+                       : "bank");
     if (!d->merge && !d->root)
         FAIL(ERR_CONFIG, "%s: datasets.%s.root: missing", from, d->name);
 out:

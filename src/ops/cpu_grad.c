@@ -81,8 +81,7 @@ static void gelu_grad_piece(const float *x, size_t n, float *grad)
 {
     const float density = (float)(0.5 * M_SQRT1_2 * M_2_SQRTPI);
     for (size_t i = 0; i < n; i++)
-        grad[i] *= 0.5F * erfcf(-x[i] * (float)M_SQRT1_2) +
-                   x[i] * expf(-x[i] * x[i] / 2) * density;
+        grad[i] *= 0.5F * erfcf(-x[i] * (float)M_SQRT1_2) + x[i] * expf(-x[i] * x[i] / 2) * density;
 }
 
 enum { PIECE = 4096 }; /* floats: 16 KB in and as many out fit the first cache */
@@ -95,8 +94,7 @@ static size_t piece_length(size_t at, size_t n)
 int cpu_activate(void *state, enum activation act, const float *x, size_t n, float *y)
 {
     const struct cpu_state *s = state;
-    void (*piece)(const float *, size_t, float *) =
-        act == ACT_GELU ? gelu_piece : quick_gelu_piece;
+    void (*piece)(const float *, size_t, float *) = act == ACT_GELU ? gelu_piece : quick_gelu_piece;
 #pragma omp parallel for num_threads(s->threads)
     for (size_t at = 0; at < n; at += PIECE)
         piece(x + at, piece_length(at, n), y + at);

@@ -79,10 +79,8 @@ static int fill_set(struct grid *g, size_t i, const struct size *set, const stru
         (struct features){.manifest = m,
                           .shard_items = c->shard_items,
                           .n_shards = (m->n_items + c->shard_items - 1) / c->shard_items};
-    g->member[i] = (struct member){.entry = &g->entry[i],
-                                   .manifest = m,
-                                   .features = &g->features[i],
-                                   .wants_features = 1};
+    g->member[i] = (struct member){
+        .entry = &g->entry[i], .manifest = m, .features = &g->features[i], .wants_features = 1};
     g->bank[i] = (struct bank_place){.features = &g->features[i]};
     g->memory[i] = (struct memory){.member = i, .place = &g->bank[i], .wants_bank = 1};
     for (size_t k = 0; k < 2; k++) {

@@ -78,10 +78,11 @@ static int domain_of(const char **out, const struct catalog *catalog,
     const struct dataset_info *info = catalog_find(catalog, entry->name);
     *out = entry->domain ? entry->domain : info ? info->domain : NULL;
     if (!*out)
-        FAIL(ERR_CONFIG,
-             "datasets.%s.domain: missing; \"leave-one-domain-out\" wants it of a data set that the "
-             "catalog does not have",
-             entry->name);
+        FAIL(
+            ERR_CONFIG,
+            "datasets.%s.domain: missing; \"leave-one-domain-out\" wants it of a data set that the "
+            "catalog does not have",
+            entry->name);
 out:
     return rc;
 }
@@ -156,7 +157,7 @@ out:
 
 static int list_pairs(struct sweep *s)
 {
-    static int (*const list[])(struct sweep *s) = {
+    static int (*const list[])(struct sweep * s) = {
         [PAIRS_PROTOCOL] = protocol_pairs,
         [PAIRS_ALL] = all_pairs,
         [PAIRS_LEAVE_ONE_OUT] = leave_one_out_pairs,

@@ -110,8 +110,8 @@ struct sweep {
     struct ops *ops;
     struct extractor *extractor;
     size_t extractor_of; /* setting */
-    struct bank *bank; /* the one in memory */
-    size_t bank_of;    /* memory */
+    struct bank *bank;   /* the one in memory */
+    size_t bank_of;      /* memory */
     struct retriever *retriever;
     size_t retriever_of[2]; /* memory and trainee */
 

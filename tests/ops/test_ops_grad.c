@@ -21,9 +21,13 @@ static void norm_case(struct ops *ref, struct ops *variant)
         struct buffer x = buffer_filled(n * d, 1, 3), w = buffer_filled(d, 2, 1);
         struct buffer g = buffer_filled(n * d, 3, 1);
         struct buffer y = buffer_filled(n * d, 4, 1), z = buffer_filled(n * d, 4, 1);
-        struct norm_grad a = {
-            .x = x.data, .weight = w.data, .y = g.data, .sum = y.data, .n_rows = n, .dim = d,
-            .epsilon = i % 2 ? 1e-5 : 1e-2};
+        struct norm_grad a = {.x = x.data,
+                              .weight = w.data,
+                              .y = g.data,
+                              .sum = y.data,
+                              .n_rows = n,
+                              .dim = d,
+                              .epsilon = i % 2 ? 1e-5 : 1e-2};
         CHECK_OK(ops_layer_norm_grad(ref, &a));
         a.sum = z.data;
         CHECK_OK(ops_layer_norm_grad(variant, &a));

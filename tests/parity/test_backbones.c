@@ -146,9 +146,8 @@ static void check_vision(const char *name)
     want_cls = array_of(&b, "cls", &n_cls);
     want_patch = array_of(&b, "patch", &n_patch);
     assert_int_equal(weights_shape(b.weights)->embed, n_cls);
-    assert_int_equal(encoder_grid(encoder) * encoder_grid(encoder) *
-                         weights_shape(b.weights)->width,
-                     n_patch);
+    assert_int_equal(
+        encoder_grid(encoder) * encoder_grid(encoder) * weights_shape(b.weights)->width, n_patch);
     CHECK_OK(MEM_NEW(cls, n_cls));
     CHECK_OK(MEM_NEW(patch, n_patch));
     CHECK_OK(encoder_run(encoder, input, cls, patch));
@@ -266,8 +265,9 @@ static void gaps_are_named(void **state)
               "x.......encoder.layer.0.mlp.weights_in.weight");
     CHECK_FAILS(open_again(&b), ERR_FORMAT, "has gated MLPs (SwiGLU");
     overwrite(&b, "encoder.layer.0.layer_scale1", "encoder.layer.0.layer_scaleX");
-    CHECK_FAILS(open_again(&b), ERR_FORMAT, "'encoder.layer.0.layer_scale1.lambda1' (Hugging Face "
-                                            "DINOv2) is among its");
+    CHECK_FAILS(open_again(&b), ERR_FORMAT,
+                "'encoder.layer.0.layer_scale1.lambda1' (Hugging Face "
+                "DINOv2) is among its");
     close_backbone(&b);
 }
 
@@ -289,10 +289,11 @@ static void the_file_beside_is_checked(void **state)
          "num_attention_heads: wanted a whole number"},
         {"config.json", "{", ERR_CONFIG, "config.json"},
         {"config.json", "{\"anything\": 1}", ERR_OK, "QuickGELU (usual for this kind)"},
-        {"config.json", "{\"hidden_act\": \"gelu\", \"num_attention_heads\": 4}", ERR_OK, "/config.json), heads of 32"},
+        {"config.json", "{\"hidden_act\": \"gelu\", \"num_attention_heads\": 4}", ERR_OK,
+         "/config.json), heads of 32"},
         {"open_clip_config.json", "{\"model_cfg\": 1}", ERR_FORMAT, "vision_cfg: missing"},
-        {"open_clip_config.json", "{\"model_cfg\": {\"quick_gelu\": true, \"vision_cfg\": {}}}", ERR_OK,
-         "/open_clip_config.json), heads of 64"},
+        {"open_clip_config.json", "{\"model_cfg\": {\"quick_gelu\": true, \"vision_cfg\": {}}}",
+         ERR_OK, "/open_clip_config.json), heads of 64"},
     };
     struct backbone b;
     char path[600];

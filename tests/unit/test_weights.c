@@ -243,7 +243,8 @@ static void impossible_sizes_are_refused(void **state)
     (void)state;
     begin(&f);
     m.width = 96;
-    CHECK_FAILS(open_model(&f, &m), ERR_FORMAT, "heads of 64 columns (usual for this width) do not divide the vision width of 96");
+    CHECK_FAILS(open_model(&f, &m), ERR_FORMAT,
+                "heads of 64 columns (usual for this width) do not divide the vision width of 96");
     m = tiny_model();
     m.position_rows = 6;
     CHECK_FAILS(open_model(&f, &m), ERR_FORMAT,

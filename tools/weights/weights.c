@@ -51,7 +51,7 @@ static const struct shape_key {
     {"text_layers", offsetof(struct shape, text_layers), 12, 0, 256},
     {"context", offsetof(struct shape, context), 77, 1, 4096},
     {"vocab", offsetof(struct shape, vocab), 49408, 1, 1000000},
-    {"hidden", offsetof(struct shape, hidden), 0, 0, 65536}, /* of the vision MLP; 0: 4 width */
+    {"hidden", offsetof(struct shape, hidden), 0, 0, 65536},    /* of the vision MLP; 0: 4 width */
     {"registers", offsetof(struct shape, registers), 0, 0, 64}, /* of dinov2 */
 };
 
