@@ -103,6 +103,38 @@ from cli import *
 same_metrics(load(sys.argv[1])["rows"][0], load(sys.argv[2])["rows"][0], 0)
 PY
 
+# ---- an image that cannot be read, in one part; then it can ----
+bad=$dir/world/fabric/$(python3 -c 'import json, sys; print(next(iter(json.load(open(sys.argv[1]))["test"].values()))[1]["img_path"])' "$dir/world/fabric/meta.json")
+cp "$bad" "$dir/good.png"
+head -c "$(stat -c %s "$dir/good.png")" /dev/zero >"$bad" # its remembered hash will be that of these bytes
+touch -d '2020-01-01' "$bad" "$dir/good.png"
+skip=(--set 'pairs=[[["fabric", "cells"], "parts"], [["fabric", "cells"], "fabric"]]' --set 'variants=["mrad-tf"]' --on-bad-item skip
+    --store "$dir/skips" --out "$dir/skips/run")
+run 1 sweep "$dir/job.json" "${skip[@]}" --on-bad-item stop
+err_has "data set fabric, item 1: "
+run 0 sweep "$dir/job.json" "${skip[@]}" --out "$dir/skips/one" --set 'pairs=[[["fabric", "cells"], "parts"]]'
+run 0 sweep "$dir/job.json" "${skip[@]}"
+for out in one run; do
+    check_py "what the bank lacks is named" "$dir/skips/$out/results.json" <<'PY'
+import sys
+from cli import load
+skipped = [(s["dataset"], s["item"]) for s in load(sys.argv[1])["skipped"] if "item" in s]
+assert skipped and set(skipped) == {("fabric", 1)}, skipped
+PY
+done
+cp -p "$dir/good.png" "$bad"
+run 0 sweep "$dir/job.json" "${skip[@]}" --retry-failed
+err_has "1 skipped items are tried again"
+check_py "the repaired bank is the whole one" "$dir/skips/run/results.json" "$dir/run/results.json" <<'PY'
+import sys
+from cli import *
+repaired, whole = (load(p) for p in sys.argv[1:])
+assert not [s for s in repaired["skipped"] if "item" in s]
+for a, b in zip([r for r in repaired["rows"] if r["test"] == "parts"],
+                [r for r in whole["rows"] if r["train"] == "fabric+cells" and r["variant"] == "mrad-tf"], strict=True):
+    same_metrics(a, b, 0)
+PY
+
 # ---- leave one out ----
 trains() { # the data sets behind each merge of the plan
     sed -nE 's/^merged    ([^ ]*)  ([^ ]*) .*/\1=\2/p' "$dir/out" | paste -sd' '
