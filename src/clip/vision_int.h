@@ -44,7 +44,11 @@ size_t vision_first_patch(const struct encoder *e);
 /* Is this the last block, of which the original path needs the class token alone? */
 bool vision_is_short(const struct encoder *e, size_t block);
 
-/* [from, from] -> [to, to] as torch resamples bicubically (a = -0.75, align_corners=False). */
-void position_bicubic(const float *plane, size_t from, size_t to, float *out);
+/*
+ * grid [from, from, width] -> out [to, to, width], as torch resamples bicubically without aligned corners:
+ * a = -0.75, or, when `smooth`, antialiased with a = -0.5. Host memory.
+ */
+int position_bicubic(const float *grid, size_t from, size_t to, size_t width, bool smooth,
+                     float *out);
 
 #endif /* CLIP_VISION_INT_H */

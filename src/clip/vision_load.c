@@ -150,48 +150,52 @@ out:
     return rc;
 }
 
-/* One plane of the stored grid at another size. */
-static int resample(struct encoder *e, const float *plane, size_t from, size_t to, float *fine)
-{
-    if (from == to)
-        memcpy(fine, plane, to * to * sizeof *fine);
-    else if (e->shape.is_clip)
-        return ops_upsample(e->ops, plane, 1, from, to, fine);
-    else
-        position_bicubic(plane, from, to, fine);
-    return ERR_OK;
-}
-
-/*
- * The stored grid of a CLIP resampled bilinearly (align_corners=False), as the published code does, where
- * other CLIP programs use bicubic; that of a DINOv2 bicubically, as its own program does. full [T, D]:
- * rows of class token and patches are filled.
- */
-static int fill_position(struct encoder *e, const struct weights *w, float *full)
+/* The published code resamples CLIP's grid bilinearly, where other CLIP programs do it bicubically. */
+static int resample_planes(struct encoder *e, const float *grid, size_t to, float *out)
 {
     int rc = ERR_OK;
     size_t d = e->shape.width;
     size_t from = e->shape.native_grid;
-    size_t to = encoder_grid(e);
-    float *patch = full + (1 + e->shape.registers) * d;
-    float *stored = NULL;
     float *plane = NULL;
     float *fine = NULL;
-    TRY(fetch(&stored, w, "visual.positional_embedding", 2, (size_t[]){from * from + 1, d}));
     TRY(MEM_NEW(plane, from * from));
     TRY(MEM_NEW(fine, to * to));
     for (size_t c = 0; c < d; c++) {
-        full[c] = stored[c];
         for (size_t i = 0; i < from * from; i++)
-            plane[i] = stored[(i + 1) * d + c];
-        TRY(resample(e, plane, from, to, fine));
+            plane[i] = grid[i * d + c];
+        TRY(ops_upsample(e->ops, plane, 1, from, to, fine));
         for (size_t i = 0; i < to * to; i++)
-            patch[i * d + c] = fine[i];
+            out[i * d + c] = fine[i];
     }
 out:
-    MEM_FREE(stored);
     MEM_FREE(plane);
     MEM_FREE(fine);
+    return rc;
+}
+
+/*
+ * Rows of class token and patches of full [T, D]. DINOv2's own program resamples bicubically, and for
+ * models with registers antialiased, as they were trained.
+ */
+static int fill_position(struct encoder *e, const struct weights *w, float *full)
+{
+    int rc = ERR_OK;
+    const struct clip_shape *s = &e->shape;
+    size_t d = s->width;
+    size_t from = s->native_grid;
+    size_t to = encoder_grid(e);
+    float *patch = full + vision_first_patch(e) * d;
+    float *stored = NULL;
+    TRY(fetch(&stored, w, "visual.positional_embedding", 2, (size_t[]){from * from + 1, d}));
+    memcpy(full, stored, d * sizeof *full);
+    if (from == to)
+        memcpy(patch, stored + d, to * to * d * sizeof *full);
+    else if (s->is_clip)
+        TRY(resample_planes(e, stored + d, to, patch));
+    else
+        TRY(position_bicubic(stored + d, from, to, d, s->registers > 0, patch));
+out:
+    MEM_FREE(stored);
     return rc;
 }
 

@@ -164,9 +164,10 @@ static void check_vision(const char *name)
 
 static void towers_equal_the_golden(void **state)
 {
-    static const char *const names[] = {
-        "openai_b32", "openai_b16",       "hf_l14_336",       "open_clip_h14", "hf_h14",
-        "dinov2",     "dinov2_resampled", "dinov2_registers", "dinov2_plain",  "openai_bigg14"};
+    static const char *const names[] = {"openai_b32",       "openai_b16",       "hf_l14_336",
+                                        "open_clip_h14",    "hf_h14",           "dinov2",
+                                        "dinov2_resampled", "dinov2_registers", "dinov2_plain",
+                                        "dinov2_fewer",     "dinov2_more",      "openai_bigg14"};
     (void)state;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         check_vision(names[i]);

@@ -36,6 +36,8 @@ CASES = {  # options of mrad-weights, file beside the weights, settings, side, f
     "dinov2_resampled": ("--names dinov2 --seed 7 --shape patch=14,native_grid=4,width=128,layers=3",
                          ("config.json", {"hidden_act": "gelu", "num_attention_heads": 4}), {}, 98, 1),
     "dinov2_registers": ("--names dinov2 --seed 8 --shape patch=14,native_grid=5,width=128,layers=3,registers=4", None, {}, 56, 1),
+    "dinov2_fewer": ("--names dinov2 --seed 9 --shape patch=14,native_grid=7,width=64,layers=2,registers=2", None, {}, 42, 1),
+    "dinov2_more": ("--names dinov2 --seed 9 --shape patch=14,native_grid=3,width=64,layers=2,registers=2", None, {}, 98, 1),
     "dinov2_plain": ("--names dinov2 --seed 8 --shape patch=14,native_grid=5,width=128,layers=3,registers=4", None, {}, 56, 3),
 }
 WITH_TEXT = ("hf_l14_336", "open_clip_h14")
@@ -121,13 +123,13 @@ def two_paths(x, blocks, heads, vv_start):
     return x, x if vv is None else vv
 
 
-def resample(grid, side, mode):
+def resample(grid, side, mode, antialias=False):
     """(n, d) positions of a square grid -> (side * side, d)."""
     n = int(len(grid) ** 0.5)
     if n == side:
         return grid
     g = grid.reshape(1, n, n, -1).permute(0, 3, 1, 2)
-    return F.interpolate(g, size=(side, side), mode=mode, align_corners=False).permute(0, 2, 3, 1).reshape(side * side, -1)
+    return F.interpolate(g, size=(side, side), mode=mode, align_corners=False, antialias=antialias).permute(0, 2, 3, 1).reshape(side * side, -1)
 
 
 def count(w, prefix):
@@ -157,8 +159,9 @@ def dinov2(w, side, heads, vv_start):
     pos = w["embeddings.position_embeddings"][0]
     x = F.conv2d(picture(side, "imagenet")[None], conv, w["embeddings.patch_embeddings.projection.bias"],
                  stride=conv.shape[-1]).flatten(2)[0].t()
-    x = x + resample(pos[1:], side // conv.shape[-1], "bicubic")
     registers = w.get("embeddings.register_tokens", torch.zeros(1, 0, x.shape[1]))[0]
+    # transformers' Dinov2WithRegistersModel resamples antialiased, its Dinov2Model does not
+    x = x + resample(pos[1:], side // conv.shape[-1], "bicubic", antialias=len(registers) > 0)
     x = torch.cat([w["embeddings.cls_token"][0] + pos[:1], registers, x])
     blocks = [block(w, "dinov2", f"encoder.layer.{i}.", True, 1e-6) for i in range(count(w, "encoder.layer."))]
     x, vv = two_paths(x, blocks, heads, vv_start)
