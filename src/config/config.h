@@ -140,6 +140,7 @@ enum stage_flag {
     IN_PROMPTS = 32,
     IN_REDUCTION = 64, /* of a bank, whose shards and whole do not depend on it */
     IN_MODEL = 128,    /* a file of the model: keys have the hash of what it holds */
+    IN_GIVEN = 256,    /* a file in the place of a head, or of what is drawn for it: likewise */
 };
 
 /*

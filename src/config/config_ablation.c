@@ -10,8 +10,8 @@
 /* More would be a slip: every setting has a row for each class, pair, variant and seed. */
 enum { MAX_SETTINGS = 1000 };
 
-static const int varied_stages =
-    IN_MODEL | IN_FEATURES | IN_BANK | IN_REDUCTION | IN_HEAD | IN_PROMPTS | IN_SCORES | IN_METRICS;
+static const int varied_stages = IN_MODEL | IN_FEATURES | IN_BANK | IN_REDUCTION | IN_HEAD |
+                                 IN_PROMPTS | IN_GIVEN | IN_SCORES | IN_METRICS;
 
 /* The field of a key that may vary, or ERR_CONFIG. */
 static int find_varied(const struct field **out, const char *key, const char *from)

@@ -9,8 +9,9 @@
 static const int stages_up_to[N_LEVELS] = {
     [LEVEL_FEATURES] = IN_MODEL | IN_FEATURES,
     [LEVEL_BANK] = IN_MODEL | IN_FEATURES | IN_BANK | IN_REDUCTION,
-    [LEVEL_METRIC] = IN_MODEL | IN_FEATURES | IN_BANK | IN_REDUCTION | IN_HEAD,
-    [LEVEL_PROMPTS] = IN_MODEL | IN_FEATURES | IN_BANK | IN_REDUCTION | IN_HEAD | IN_PROMPTS,
+    [LEVEL_METRIC] = IN_MODEL | IN_FEATURES | IN_BANK | IN_REDUCTION | IN_HEAD | IN_GIVEN,
+    [LEVEL_PROMPTS] =
+        IN_MODEL | IN_FEATURES | IN_BANK | IN_REDUCTION | IN_HEAD | IN_PROMPTS | IN_GIVEN,
 };
 
 static int make_setting(struct setting *setting, const struct config *c, size_t index)

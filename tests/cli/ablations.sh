@@ -183,4 +183,19 @@ PY
 run 0 status "$dir/barred"
 out_has ", 1 rank"
 out_lacks "1 ranks"
+# a head that was made elsewhere, beside the job's own
+mkdir "$dir/given"
+find "$dir/store-1/head/mrad-ft/fabric" -name head.h5 | sort | head -n1 | xargs -I{} cp {} "$dir/given/head.h5"
+given=(--set 'pairs=[["fabric", "parts"]]' --set 'variants=["mrad-ft"]' --set 'seeds=[7]' --store "$dir/given/store")
+run 0 sweep "$dir/plain.json" "${given[@]}" --out "$dir/given/both" --set "ablations=[{\"head.ft\": \"$dir/given/head.h5:/ft\"}]"
+run 0 sweep "$dir/plain.json" "${given[@]}" --out "$dir/given/direct" --store "$dir/given/store-direct" --set "head.ft=$dir/given/head.h5:/ft"
+check_py "a given head as an ablation" "$dir/given" <<'PY'
+import sys
+from cli import *
+both, direct = (load(f"{sys.argv[1]}/{name}/results.json")["rows"] for name in ("both", "direct"))
+given = [r for r in both if r.get("ablation", "").startswith("head.ft=")]
+own = [r for r in both if "ablation" not in r]
+assert [{k: v for k, v in r.items() if k != "ablation"} for r in given] == direct
+assert len(own) == len(given) == 3 and any(a[m] != b[m] for a, b in zip(own, given) for m in METRICS)
+PY
 finish

@@ -78,7 +78,7 @@ static void labels_say_what_is_set(void **state)
 static void stages_say_what_may_vary(void **state)
 {
     const int varied = IN_MODEL | IN_FEATURES | IN_BANK | IN_REDUCTION | IN_HEAD | IN_PROMPTS |
-                       IN_SCORES | IN_METRICS;
+                       IN_GIVEN | IN_SCORES | IN_METRICS;
     size_t n_varied = 0;
     (void)state;
     for (size_t i = 0; i < config_n_fields; i++) {
