@@ -37,7 +37,8 @@ int comm_solo(struct comm **out)
     int rc = ERR_OK;
     *out = NULL;
     TRY(MEM_NEW(*out, 1));
-    **out = (struct comm){.world = MPI_COMM_NULL, .size = 1, .local_size = 1};
+    **out = (struct comm){
+        .world = MPI_COMM_NULL, .groups = MPI_COMM_NULL, .size = 1, .local_size = 1};
     if (gethostname((*out)->host, sizeof(*out)->host - 1))
         (void)snprintf((*out)->host, sizeof(*out)->host, "localhost");
 out:
@@ -51,6 +52,7 @@ static int join_world(struct comm *comm)
     MPI_Comm node = MPI_COMM_NULL;
     TRY_MPI(MPI_Comm_dup(MPI_COMM_WORLD, &comm->world));
     TRY_MPI(MPI_Comm_set_errhandler(comm->world, MPI_ERRORS_RETURN));
+    TRY_MPI(MPI_Comm_dup(comm->world, &comm->groups));
     TRY_MPI(MPI_Comm_rank(comm->world, &comm->rank));
     TRY_MPI(MPI_Comm_size(comm->world, &comm->size));
     comm->number = comm->rank;
@@ -92,6 +94,8 @@ void comm_stop(struct comm **comm)
         return;
     if ((*comm)->world != MPI_COMM_NULL)
         (void)MPI_Comm_free(&(*comm)->world);
+    if ((*comm)->groups != MPI_COMM_NULL)
+        (void)MPI_Comm_free(&(*comm)->groups);
     if ((*comm)->is_mpi)
         (void)MPI_Finalize();
     MEM_FREE(*comm);
@@ -109,7 +113,7 @@ static int join_group(struct comm *comm, struct comm *whole, const uint32_t *mem
         list[i] = (int)member[i];
     TRY_MPI(MPI_Comm_group(whole->world, &all));
     TRY_MPI(MPI_Group_incl(all, n, list, &some));
-    TRY_MPI(MPI_Comm_create_group(whole->world, some, list[0], &comm->world));
+    TRY_MPI(MPI_Comm_create_group(whole->groups, some, list[0], &comm->world));
     TRY_MPI(MPI_Comm_set_errhandler(comm->world, MPI_ERRORS_RETURN));
     TRY_MPI(MPI_Comm_rank(comm->world, &comm->rank));
     TRY_MPI(MPI_Comm_size(comm->world, &comm->size));

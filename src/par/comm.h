@@ -28,8 +28,8 @@ void comm_stop(struct comm **comm);
 int comm_solo(struct comm **out);
 
 /*
- * Some ranks of a job as a job of their own: member [n] holds their numbers, rising. Collective over
- * these ranks only. Free with comm_stop, which is collective over them too.
+ * Some ranks of a whole job as a job of their own: member [n] holds their numbers, rising. Collective
+ * over these ranks only; messages on their way between the ranks are left alone. Free with comm_stop, which is collective over them too.
  */
 int comm_group(struct comm **out, struct comm *comm, const uint32_t *member, size_t n);
 

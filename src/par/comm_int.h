@@ -7,6 +7,11 @@
 
 struct comm {
     MPI_Comm world; /* own duplicate; MPI_COMM_NULL in a job of one */
+    /*
+     * Another duplicate, of the whole job only. Open MPI forms groups by plain messages with the caller's
+     * tag, which comm_poll on `world` could take for its own.
+     */
+    MPI_Comm groups;
     bool is_mpi;    /* finalise MPI in the end */
     int rank, size;
     int number; /* of this rank in the whole job, for messages */

@@ -224,7 +224,7 @@ demand_job() { # ID STATE [EXIT]
     await_job "$1" 120
     got=$(field "$1" JobState | sort -u)
     if [ "$got" != "$2" ] || { [ -n "${3-}" ] && [ "$(field "$1" ExitCode | sort -u)" != "$3" ]; }; then
-        { scontrol -o show job "$1" && tail -n 15 "$dir"/*-"$1"*.out; } >"$log" 2>&1 || true
+        { scontrol -o show job "$1" && tail -n 40 "$dir"/*-"$1"*.out; } >"$log" 2>&1 || true
         fail "job $1: $(field "$1" JobState | tr '\n' ' ')$(field "$1" ExitCode | tr '\n' ' '), wanted $2 ${3-}"
     fi
 }
