@@ -53,13 +53,14 @@ struct clip_shape {
 };
 
 /*
- * Map a safetensors file, OpenAI's TorchScript archive or a state dict of torch.save (F32, F16, BF16)
- * with tensor names of OpenAI CLIP, open_clip, or Hugging Face's CLIPModel, Dinov2Model or
- * Dinov2WithRegistersModel, and read off its sizes. The content decides about the format; entries that are not asked for are ignored.
- * Everything in the header is checked against the file before it is used. What tensors cannot tell, the
- * activation and the size of heads, says config.json or open_clip_config.json beside the file, or else
- * what is usual for such models. ERR_FORMAT names the file and the missing or mis-shaped tensor, or what
- * is wrong with the configuration file (ERR_CONFIG: no JSON). Free with weights_free.
+ * Map a safetensors file, OpenAI's TorchScript archive, a state dict of torch.save (F32, F16, BF16), or
+ * the index of a model in several such files (NAME.index.json), with tensor names of OpenAI CLIP, open_clip,
+ * or Hugging Face's CLIPModel, Dinov2Model or Dinov2WithRegistersModel, and read off its sizes. The content
+ * decides about the format; entries that are not asked for are ignored. Everything in the header is
+ * checked against the file before it is used. What tensors cannot tell, the activation and the size of
+ * heads, says config.json or open_clip_config.json beside the file, or else what is usual for such models.
+ * ERR_FORMAT names the file and the missing or mis-shaped tensor, or what is wrong with the index or the
+ * configuration file (ERR_CONFIG: no JSON). Free with weights_free.
  */
 int weights_open(struct weights **out, const char *path);
 
@@ -76,7 +77,7 @@ const char *weights_family(const struct weights *weights);
 /* Activation, size of heads and scale of pixels, each with who says so, for people. MEM_FREE(*out). */
 int weights_about(char **out, const struct weights *weights);
 
-/* Hash of the whole file. Reads it all. */
+/* Hash of the whole content, of all its files. Reads it all. */
 struct hash weights_hash(const struct weights *weights);
 
 /*

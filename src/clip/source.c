@@ -99,28 +99,31 @@ _Static_assert((int)SOURCE_MAX_RANK == (int)SAFE_MAX_RANK &&
                    (int)SOURCE_MAX_RANK == (int)TORCH_MAX_RANK,
                "shapes are copied as they are");
 
-/* The first that fits. */
-static const struct source_format formats[] = {
-    {.fits = torch_is_file,
-     .open = torch_source_open,
-     .read = torch_source_read,
-     .close = torch_source_close},
-    {.fits = safe_fits, .open = safe_open, .read = safe_read, .close = safe_close},
-};
+static const struct source_format source_torch = {.fits = torch_is_file,
+                                                  .open = torch_source_open,
+                                                  .read = torch_source_read,
+                                                  .close = torch_source_close};
+
+static const struct source_format source_safe = {
+    .fits = safe_fits, .open = safe_open, .read = safe_read, .close = safe_close};
+
+/* The first that fits counts; those from FIRST_OF_ONE on are files that hold the tensors themselves. */
+static const struct source_format *const formats[] = {&source_parts, &source_torch, &source_safe};
+enum { FIRST_OF_ONE = 1, N_FORMATS = sizeof formats / sizeof *formats };
 
 static int by_name(const void *a, const void *b)
 {
     return strcmp(((const struct source_tensor *)a)->name, ((const struct source_tensor *)b)->name);
 }
 
-int source_open(struct source *s, const char *path)
+static int open_as(struct source *s, const char *path, size_t first_format)
 {
     int rc = ERR_OK;
     *s = (struct source){0};
     TRY(file_map_open(&s->map, path));
-    for (size_t i = 0; i < sizeof formats / sizeof *formats && !s->format; i++)
-        if (formats[i].fits(s->map.data, s->map.size))
-            s->format = &formats[i];
+    for (size_t i = first_format; i < N_FORMATS && !s->format; i++)
+        if (formats[i]->fits(s->map.data, s->map.size))
+            s->format = formats[i];
     TRY(s->format->open(s, path));
     qsort(s->tensor, s->n, sizeof *s->tensor, by_name);
     for (size_t i = 1; i < s->n; i++)
@@ -130,6 +133,21 @@ out:
     if (rc)
         source_close(s);
     return rc;
+}
+
+int source_open(struct source *s, const char *path)
+{
+    return open_as(s, path, 0);
+}
+
+int source_open_one(struct source *s, const char *path)
+{
+    return open_as(s, path, FIRST_OF_ONE);
+}
+
+struct hash source_hash(const struct source *s)
+{
+    return s->format->hash ? s->format->hash(s) : hash_bytes(s->map.data, s->map.size);
 }
 
 void source_close(struct source *s)

@@ -1,11 +1,12 @@
 /*
- * source_int.h - named tensors in a file, whatever its format: safetensors, or a file of torch.save or
- * torch.jit.save. The content decides, not the name.
+ * source_int.h - named tensors in a file, whatever its format: safetensors, a file of torch.save or
+ * torch.jit.save, or the index of several such files. The content decides, not the name.
  */
 #ifndef CLIP_SOURCE_INT_H
 #define CLIP_SOURCE_INT_H
 
 #include "base/file.h"
+#include "base/hash.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -28,7 +29,8 @@ struct source_format {
     int (*open)(struct source *s, const char *path); /* s->map to s->own and the list */
     int (*read)(const struct source *s, const struct source_tensor *t, size_t first, size_t n,
                 float *out);
-    void (*close)(struct source *s); /* frees s->own */
+    struct hash (*hash)(const struct source *s); /* NULL: that of the file's bytes */
+    void (*close)(struct source *s);             /* frees s->own */
 };
 
 struct source {
@@ -40,9 +42,18 @@ struct source {
     size_t cap;
 };
 
+/* The index of a model in several files: source_parts.c. */
+extern const struct source_format source_parts;
+
 /* Map and check a file. Messages begin with path. Free with source_close. */
 int source_open(struct source *out, const char *path);
+
+/* The same for a file that must hold the tensors itself. */
+int source_open_one(struct source *out, const char *path);
 void source_close(struct source *s);
+
+/* Hash of the whole content, of all files. Reads it all. */
+struct hash source_hash(const struct source *s);
 
 /* Add a tensor while the format opens; the name is copied. */
 int source_add(struct source *s, const char *name, const struct source_tensor *t);

@@ -489,5 +489,5 @@ const char *weights_family(const struct weights *weights)
 
 struct hash weights_hash(const struct weights *weights)
 {
-    return hash_bytes(weights->file.map.data, weights->file.map.size);
+    return source_hash(&weights->file);
 }

@@ -37,8 +37,8 @@ int comm_solo(struct comm **out)
     int rc = ERR_OK;
     *out = NULL;
     TRY(MEM_NEW(*out, 1));
-    **out = (struct comm){
-        .world = MPI_COMM_NULL, .groups = MPI_COMM_NULL, .size = 1, .local_size = 1};
+    **out =
+        (struct comm){.world = MPI_COMM_NULL, .groups = MPI_COMM_NULL, .size = 1, .local_size = 1};
     if (gethostname((*out)->host, sizeof(*out)->host - 1))
         (void)snprintf((*out)->host, sizeof(*out)->host, "localhost");
 out:

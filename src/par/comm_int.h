@@ -12,7 +12,7 @@ struct comm {
      * tag, which comm_poll on `world` could take for its own.
      */
     MPI_Comm groups;
-    bool is_mpi;    /* finalise MPI in the end */
+    bool is_mpi; /* finalise MPI in the end */
     int rank, size;
     int number; /* of this rank in the whole job, for messages */
     int local_rank, local_size;

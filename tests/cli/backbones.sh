@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Models and options of the features as ablations: each setting has its own features, its rows are those of a job
-# that has the values directly, and what settings have in common is made once.
+# that has the values directly, and what settings have in common is made once. Models of other kinds, and in several files.
 set -euo pipefail
 source "$MRAD_SOURCE/tests/support/cli.sh"
 
@@ -91,6 +91,61 @@ run 0 plan "$dir/plain.json" --set model.activation=gelu --store "$dir/store-1"
 out_has "GELU (model.activation), heads of 64 columns (usual for this width), CLIP's mean and deviation"
 out_has 'again     features of fabric, parts, cells: model.activation was unknown, is "gelu"'
 refused 2 'heads of 48 columns (model.head_size) do not divide the vision width of 64' plan "$dir/plain.json" --set model.head_size=48
+
+# ---- a model in several files ----
+
+check_py "the model in three files" "$dir/model.safetensors" "$dir/parts" <<'PY'
+import json
+import os
+import struct
+import sys
+source, folder = sys.argv[1:]
+data = open(source, "rb").read()
+(n,) = struct.unpack("<Q", data[:8])
+header, data = json.loads(data[8:8 + n]), data[8 + n:]
+header.pop("__metadata__", None)
+names = sorted(header)
+files = {f"model-{i + 1:05d}-of-00003.safetensors": names[i::3] for i in range(3)}
+os.mkdir(folder)
+for file, own in files.items():
+    tensors, chunks, at = {}, [], 0
+    for name in own:
+        begin, end = header[name]["data_offsets"]
+        tensors[name] = {**header[name], "data_offsets": [at, at + end - begin]}
+        chunks.append(data[begin:end])
+        at += end - begin
+    text = json.dumps(tensors).encode()
+    with open(f"{folder}/{file}", "wb") as f:
+        f.write(struct.pack("<Q", len(text)) + text + b"".join(chunks))
+index = {"metadata": {"total_size": len(data)}, "weight_map": {name: file for file, own in files.items() for name in own}}
+def write(name, **more):
+    tree = {**index, "weight_map": {**index["weight_map"], **more}}
+    open(f"{folder}/{name}.index.json", "w").write(json.dumps(tree, indent=2))
+write("model.safetensors")
+write("outside", **{names[0]: "../model.safetensors"})
+write("swapped", **{names[0]: "model-00002-of-00003.safetensors"})
+write("absent", **{names[0]: "model-00004-of-00004.safetensors"})
+write("itself", **{names[0]: "itself.index.json"})
+open(f"{folder}/other.index.json", "w").write('{"weights": {}, "more": 1}')
+PY
+parts=$dir/parts/model.safetensors.index.json
+for weights in "$dir/model.safetensors" "$parts"; do
+    run 0 bank "$dir/plain.json" --train fabric --out "$dir/fabric.h5" --weights "$weights"
+    run 0 bank --info "$dir/fabric.h5"
+    cat "$dir/out"
+done >"$dir/content"
+[ "$(grep -c '^content' "$dir/content")" = 2 ] && [ "$(grep '^content' "$dir/content" | sort -u | wc -l)" = 1 ] ||
+    fail "a model in three files gives other features: $(cat "$dir/content")"
+run 0 doctor --weights "$parts"
+out_has "OpenAI or open_clip names, ViT of width 64"
+before=$(keys --weights "$parts")
+printf '\0' | dd of="$dir/parts/model-00003-of-00003.safetensors" bs=1 seek=$(($(stat -c %s "$dir/parts/model-00003-of-00003.safetensors") - 1)) conv=notrunc 2>/dev/null
+[ -z "$(comm -12 <(echo "$before") <(keys --weights "$parts"))" ] || fail "another byte in one of the files does not change the key of features"
+refused 1 "outside.index.json: weight_map: 'ln_final.bias': wanted the name of a file in the same folder" plan "$dir/plain.json" --weights "$dir/parts/outside.index.json"
+refused 1 "swapped.index.json: weight_map: tensor 'ln_final.bias' is not in model-00002-of-00003.safetensors" plan "$dir/plain.json" --weights "$dir/parts/swapped.index.json"
+refused 1 "model-00004-of-00004.safetensors" plan "$dir/plain.json" --weights "$dir/parts/absent.index.json"
+refused 1 "itself.index.json: $dir/parts/itself.index.json: " plan "$dir/plain.json" --weights "$dir/parts/itself.index.json"
+refused 1 'other.index.json: has no "weight_map"' plan "$dir/plain.json" --weights "$dir/parts/other.index.json"
 
 refused 2 'is no multiple of the model' plan "$dir/plain.json" --set 'ablations=[{"model.image_size": 60}]'
 refused 1 'none.safetensors' plan "$dir/plain.json" --set 'ablations=[{"model.weights": "none.safetensors"}]'

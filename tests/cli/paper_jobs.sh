@@ -24,7 +24,7 @@ for model in clip-vit-base-patch32=hf:patch=32,$clip clip-vit-base-patch16=hf:pa
     dinov2-with-registers-large=dinov2:patch=2,native_grid=4,width=128,layers=2,registers=4; do
     sizes=${model#*=}
     mkdir -p "weights/${model%%=*}"
-    "$bin/mrad-weights" --out "weights/${model%%=*}/model.safetensors" --names "${sizes%%:*}" --shape "${sizes#*:}"
+    "$bin/mrad-weights" --out "$(grep -o "weights/${model%%=*}/[^\"]*" "$MRAD_SOURCE/jobs/backbones.json")" --names "${sizes%%:*}" --shape "${sizes#*:}"
 done
 for job in paper_main all_pairs ablation_prompt_bias ablation_bank_size ablation_dropout sensitivity seeds leave_one_out \
     leave_one_domain_out merged_banks backbones backbones_clip; do
