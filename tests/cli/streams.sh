@@ -63,11 +63,12 @@ mkfifo "$dir/waits/results.json"
 exec 9<>"$dir/waits/results.json"
 "$MRAD" report "$dir/waits" <&- >&- 2>&- 9>&- &
 pid=$!
-for ((i = 0; i < 500; i++)); do # until it reads
-    open=$(readlink "/proc/$pid"/fd/* || true)
-    if grep -qF "$dir/waits/results.json" <<<"$open"; then break; fi
+is_reading() { grep -qF "$dir/waits/results.json" <<<"$(readlink "/proc/$pid"/fd/* || true)"; }
+for ((i = 0; i < 3000; i++)); do
+    if is_reading; then break; fi
     sleep 0.02
 done
+is_reading || { kill -9 "$pid" && fail "report with all streams closed did not begin to read within 60 s"; }
 for fd in 0 1 2; do
     got=$(readlink "/proc/$pid/fd/$fd" || true)
     [ "$got" = /dev/null ] || fail "a closed stream $fd became $got"
