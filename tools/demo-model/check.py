@@ -21,6 +21,8 @@ import prompts
 import validate
 from model import Clip, unit
 
+SIDE = 336  # of the encoder's input, as in jobs/demo.json
+
 
 def read_safetensors(path):
     raw = open(path, "rb").read()
@@ -58,7 +60,7 @@ def zero_shot(model, bpe, data):
     for family in sorted({i["family"] for i in items}):
         own = [i for i in items if i["family"] == family]
         pixels = np.stack([pictures.read_picture(i) for i in own])
-        cls, _, _ = validate.features(model, pixels)
+        cls, _, _ = validate.features(model, pixels, SIDE)
         score = cls @ (text[1] - text[0])
         value = 100 * validate.auroc(score, [i["label"] for i in own])
         of_set.setdefault(own[0]["base"], []).append(value)
@@ -72,7 +74,7 @@ def compare(state, data, store, reference):
     sys.path.insert(0, reference)
     import mrad_ref
     layers = len({n.split(".")[3] for n in state if n.startswith("visual.transformer")})
-    shape = mrad_ref.Shape(image=224, patch=16, native_grid=14, width=192, layers=layers, embed=128)
+    shape = mrad_ref.Shape(image=SIDE, patch=16, native_grid=14, width=192, layers=layers, embed=128)
     for folder in sorted(glob.glob(f"{store}/features/*/*")):
         name = folder.split("/")[-2]
         meta = json.load(open(f"{data}/{name}/meta.json"))["test"]
@@ -83,7 +85,7 @@ def compare(state, data, store, reference):
             with h5py.File(shard) as f:
                 got = [torch.from_numpy(f[k][...].astype(np.float32)) for k in ("cls", "patch")]
             for i in range(0, len(got[0]), 7):
-                x = mrad_ref.load_image(f"{data}/{name}/{paths[at + i]}", 224)[None]
+                x = mrad_ref.load_image(f"{data}/{name}/{paths[at + i]}", SIDE)[None]
                 want = mrad_ref.encode_image(x, state, shape)
                 for k in range(2):
                     d = (got[k][i] - want[k][0]).abs().max() / want[k][0].abs().max()

@@ -41,6 +41,21 @@ def prototypes(pooled, share):
     return torch.cat(rows), torch.cat(labels), torch.cat(image)
 
 
+class Memory:
+    """Keys of the last pictures beside those of the batch, without gradient, so that what is retrieved is nearer to a bank."""
+
+    LENGTH = 240  # keys of each kind; at the rates of learning that the end of the schedule has they are hardly stale
+
+    def __init__(self):
+        self.kept = {}
+
+    def extend(self, name, *own):
+        """Tensors of one length (rows, labels, families) -> each with the kept ones after it; the own are kept."""
+        every = [torch.cat(pair) for pair in zip(own, self.kept[name])] if name in self.kept else list(own)
+        self.kept[name] = [t[:self.LENGTH].detach().clone() for t in every]
+        return every
+
+
 def retrieval(query, keys, labels, allowed, target, weight):
     """Sharp retrieval, which teaches, and the method's own at tau = 1, whose evidence is small and is scaled."""
     sim = query @ keys.t()
@@ -49,11 +64,16 @@ def retrieval(query, keys, labels, allowed, target, weight):
     return 0.6 * sharp + 0.4 * plain
 
 
-def strangers(rng, family):
-    """(B,B) bool: which pictures may be keys of which: no picture of itself, half the time none of its family."""
-    same = family[:, None] == family[None]
-    self = torch.eye(len(family), dtype=torch.bool)
-    return ~same if rng.random() < 0.5 else ~self
+def strangers(is_strict, image, key_family, family):
+    """(B,M) bool: which keys the pictures of a batch, of family (B), may use.
+
+    The first keys are of image, places in the batch, the others of earlier pictures; key_family (M). No
+    picture is a key of itself; when is_strict, none of its family is.
+    """
+    if is_strict:
+        return family[:, None] != key_family[None]
+    place = F.pad(image, (0, len(key_family) - len(image)), value=-1)
+    return torch.arange(len(family))[:, None] != place[None]
 
 
 def captions(cls, text, scale, family, state, general):
@@ -66,12 +86,12 @@ def captions(cls, text, scale, family, state, general):
     return loss
 
 
-def objective(rng, cls, patch, inner, proj, state_text, share, labels, known, family, heads):
+def objective(rng, cls, patch, inner, proj, state_text, share, labels, known, family, heads, memory):
     """All terms but the captions'.
 
     cls (B,E), patch (B,N,D) before pooling, inner: list of (B,N,D) within, state_text (R,2,E) unit pairs, share (B,N) of defect in a
     patch, labels (B) 0/1, known (B) 0 where a picture's state is doubtful, family (B), heads: linear, of
-    patches, of pictures and of each block's inner patches.
+    patches, of pictures and of each block's inner patches, memory: of the last steps.
     """
     pooled = average_neighbor(patch)
     n_patches = pooled.shape[1]
@@ -88,9 +108,12 @@ def objective(rng, cls, patch, inner, proj, state_text, share, labels, known, fa
         # the class token finds what the blocks before the last have already told apart
         "inner": sum(balanced(h(x)[..., 0], anomalous, weight) for h, x in zip(heads[2:], inner)) / len(inner),
     }
-    other = strangers(rng, family)
-    keys, key_labels, image = prototypes(pooled, share)
-    terms["regions"] = retrieval(unit(pooled), keys, key_labels,
-                                 other[:, None, image].expand(-1, n_patches, -1), anomalous, weight)
-    terms["images"] = retrieval(unit(cls), unit(cls), labels.long(), other, labels, known)
+    is_strict = rng.random() < 0.5
+    rows, states, image = prototypes(pooled, share)
+    keys, states, key_family = memory.extend("regions", rows, states, family[image])
+    allowed = strangers(is_strict, image, key_family, family)[:, None].expand(-1, n_patches, -1)
+    terms["regions"] = retrieval(unit(pooled), keys, states, allowed, anomalous, weight)
+    image = (known > 0).nonzero()[:, 0]
+    keys, states, key_family = memory.extend("images", unit(cls)[image], labels[image].long(), family[image])
+    terms["images"] = retrieval(unit(cls), keys, states, strangers(is_strict, image, key_family, family), labels, known)
     return terms

@@ -46,10 +46,12 @@ def arguments():
     p.add_argument("--threads", type=int, default=2)
     p.add_argument("--layers", type=int, default=6)
     p.add_argument("--lr", type=float, default=7e-4)
-    p.add_argument("--small-share", type=float, default=0.55, help="share of the steps on windows of 112 pixels")
+    p.add_argument("--small-share", type=float, default=0.4, help="share of the steps on windows of 112 pixels")
     p.add_argument("--small-batch", type=int, default=48)
     p.add_argument("--small-layers", type=int, default=4, help="blocks in use during those steps")
     p.add_argument("--full-batch", type=int, default=12)
+    p.add_argument("--large-share", type=float, default=0.19, help="share of the steps, the last ones, on pictures of 336 pixels")
+    p.add_argument("--large-batch", type=int, default=8)
     p.add_argument("--save-minutes", type=float, default=3)
     p.add_argument("--validate-minutes", type=float, default=6)
     p.add_argument("--export", help="write model and vocabulary of the checkpoint to this folder and stop")
@@ -141,6 +143,7 @@ class Run:
         heavy = [p for p in every if p.ndim >= 2]
         self.opt = torch.optim.AdamW([{"params": heavy, "weight_decay": 0.05},
                                       {"params": plain, "weight_decay": 0.0}], betas=(0.9, 0.98))
+        self.memory = losses.Memory()
         self.step, self.seconds, self.best = 0, 0.0, None
         self.path = f"{args.work}/checkpoint.pt"
         if os.path.exists(self.path):
@@ -151,11 +154,12 @@ class Run:
         self.mean.load_state_dict(c["mean"])
         self.heads.load_state_dict(c["heads"])
         self.opt.load_state_dict(c["opt"])
+        self.memory.kept = c["memory"]
         self.step, self.seconds, self.best = c["step"], c["seconds"], c["best"]
 
     def save(self):
         torch.save({"model": self.model.state_dict(), "mean": self.mean.state_dict(), "best": self.best,
-                    "heads": self.heads.state_dict(), "opt": self.opt.state_dict(), "step": self.step, "seconds": self.seconds}, self.path + ".part")
+                    "heads": self.heads.state_dict(), "opt": self.opt.state_dict(), "memory": self.memory.kept, "step": self.step, "seconds": self.seconds}, self.path + ".part")
         os.rename(self.path + ".part", self.path)
 
     def log(self, **what):
@@ -168,14 +172,20 @@ class Run:
     def progress(self):
         return max(self.step / self.args.steps, self.seconds / 60 / self.args.minutes)
 
+    def phase(self, done):
+        """Pictures of a step and their side."""
+        args = self.args
+        if done < args.small_share:
+            return args.small_batch, 112
+        return (args.full_batch, 224) if done < 1 - args.large_share else (args.large_batch, 336)
+
     def batches(self, pool):
         """Batches from the current step on, drawn ahead in another process."""
         args, ahead, step = self.args, deque(), self.step
         while True:
             while len(ahead) < 3:
                 done = max(step / args.steps, self.seconds / 60 / args.minutes)
-                size = (args.small_batch, 112) if done < args.small_share else (args.full_batch, 224)
-                ahead.append(pool.submit(draw_batch, step, *size))
+                ahead.append(pool.submit(draw_batch, step, *self.phase(done)))
                 step += 1
             *arrays, told = ahead.popleft().result()
             yield [torch.from_numpy(a) for a in arrays], told
@@ -199,7 +209,7 @@ class Run:
         pairs = unit(torch.cat([text[:len(states)], *start])).reshape(-1, 2, text.shape[-1])
         share = F.avg_pool2d(mask, self.model.visual.patch).flatten(1)
         terms = losses.objective(rng, cls, patch, inner, self.model.visual.proj, pairs, share, labels, known, family,
-                                 self.heads)
+                                 self.heads, self.memory)
         general = torch.tensor(["object" in t for t in told])
         terms["captions"] = losses.captions(cls, text[len(states):], self.model.logit_scale, family, labels, general)
         self.opt.zero_grad()
@@ -218,7 +228,7 @@ class Run:
         if not self.data.held:
             return
         held = [self.data.items[k] for k in self.data.held]
-        found = validate.measure(self.mean, self.bpe, self.data.pixels[self.data.held], held)
+        found = validate.measure(self.mean, self.bpe, self.data.pixels[self.data.held], held, side=336)
         self.log(**found)
         total = sum(found.values())
         if self.best is None or total > self.best["total"]:

@@ -21,11 +21,13 @@ def auroc(score, label):
 
 
 @torch.no_grad()
-def features(model, pixels, size=16):
-    """uint8 (n,S,S,4) -> unit cls (n,E), pooled patches (n,N,D), masks (n,S,S) bool."""
+def features(model, pixels, side, size=16):
+    """uint8 (n,S,S,4), seen at side x side -> unit cls (n,E), pooled patches (n,N,D), masks (n,S,S) bool."""
     cls, pooled = [], []
     for at in range(0, len(pixels), size):
         x = torch.from_numpy(pixels[at:at + size, ..., :3].copy()).permute(0, 3, 1, 2).float() / 255
+        if side != x.shape[-1]:
+            x = F.interpolate(x, (side, side), mode="bicubic", align_corners=False).clamp(0, 1)
         c, p = model.visual(normalise(x))
         cls.append(unit(c))
         pooled.append(average_neighbor(p))
@@ -64,12 +66,12 @@ def image_score(y_cls, amap):
 
 
 @torch.no_grad()
-def measure(model, bpe, pixels, items):
+def measure(model, bpe, pixels, items, side):
     """Means over ordered pairs of families; of text scores, over families."""
     ids, end = prompts.batch(bpe, prompts.FIXED)
     text = unit(model.encode_text(ids, end))
     away = (text[1] - text[0]) / 0.07
-    cls, pooled, masks = features(model, pixels)
+    cls, pooled, masks = features(model, pixels, side)
     side, families = masks.shape[1], np.array([i["family"] for i in items])
     labels = np.array([float(i["label"]) for i in items])
     found = {"tf_p": [], "tf_i": [], "text_p": [], "text_i": []}
