@@ -134,12 +134,14 @@ struct dataset {
     hsize_t dim[TENSOR_MAX_RANK];
 };
 
-static void dataset_close(struct dataset *d)
+/* False when what the library still held of the dataset could not be written: then it is lost. */
+static bool dataset_close(struct dataset *d)
 {
+    bool is_done = d->id < 0 || H5Dclose(d->id) >= 0;
     if (d->space >= 0)
         (void)H5Sclose(d->space);
-    if (d->id >= 0)
-        (void)H5Dclose(d->id);
+    d->id = d->space = -1;
+    return is_done;
 }
 
 static int dataset_open(struct dataset *d, struct h5 *f, const char *name)
@@ -164,7 +166,7 @@ static int dataset_open(struct dataset *d, struct h5 *f, const char *name)
         (void)H5Sget_simple_extent_dims(d->space, d->dim, NULL);
 out:
     if (rc)
-        dataset_close(d);
+        (void)dataset_close(d);
     return rc;
 }
 
@@ -185,7 +187,7 @@ int h5_shape(struct h5 *f, const char *name, int *rank, size_t dim[TENSOR_MAX_RA
     *rank = d.rank;
     for (int i = 0; i < TENSOR_MAX_RANK; i++)
         dim[i] = i < d.rank ? (size_t)d.dim[i] : 0;
-    dataset_close(&d);
+    (void)dataset_close(&d);
 out:
     return rc;
 }
@@ -225,9 +227,26 @@ out:
     return rc;
 }
 
+/* Can less be stored than is read? Checksums do not shrink data. */
+static bool is_packed(const struct dataset *d)
+{
+    hid_t plist = H5Dget_create_plist(d->id);
+    int n = H5Pget_nfilters(plist);
+    bool found = false;
+    for (int i = 0; i < n; i++) {
+        unsigned flags;
+        size_t n_values = 0;
+        H5Z_filter_t filter =
+            H5Pget_filter2(plist, (unsigned)i, &flags, &n_values, NULL, 0, NULL, NULL);
+        found = found || filter != H5Z_FILTER_FLETCHER32;
+    }
+    (void)H5Pclose(plist);
+    return found;
+}
+
 /*
- * A header may claim any size; gzip makes at most 1032 bytes of one. What is claimed beyond that
- * is a broken or hostile file, not data.
+ * A header may claim any size; gzip makes at most 1032 bytes of one. What is claimed beyond that is a
+ * broken or hostile file, or one whose writing was cut off, not data: HDF5 would read zeros.
  */
 static int check_claim(const struct dataset *d, const struct h5 *f, const char *name)
 {
@@ -238,7 +257,7 @@ static int check_claim(const struct dataset *d, const struct h5 *f, const char *
     for (int i = 0; i < d->rank; i++)
         if (__builtin_mul_overflow(claim, d->dim[i], &claim))
             FAIL(ERR_FORMAT, "%s: dataset '%s' claims an impossible size", f->path, name);
-    if (claim / 1032 > stored)
+    if (stored < claim && (stored == 0 || !is_packed(d) || claim / 1032 > stored))
         FAIL(ERR_FORMAT, "%s: dataset '%s' claims %llu bytes, but the file stores %llu for it",
              f->path, name, (unsigned long long)claim, (unsigned long long)stored);
 out:
@@ -295,7 +314,9 @@ static int transfer(struct h5 *f, const char *name, size_t first, size_t n, hid_
 out:
     if (mem >= 0)
         (void)H5Sclose(mem);
-    dataset_close(&d);
+    if (!dataset_close(&d) && !rc) /* chunks go to the file now; no later call would report it */
+        rc = err_set(ERR_IO, __FILE__, __LINE__, __func__, "%s: cannot write dataset '%s': %s",
+                     f->path, name, h5_reason(why, sizeof why));
     return rc;
 }
 
@@ -306,7 +327,7 @@ int h5_write_rows(struct h5 *f, const char *name, size_t first, size_t n, const 
     hid_t type;
     TRY(dataset_open(&d, f, name));
     type = H5Dget_type(d.id);
-    dataset_close(&d);
+    (void)dataset_close(&d);
     rc = transfer(f, name, first, n, type, (void *)(uintptr_t)data, true);
     (void)H5Tclose(type);
 out:
@@ -332,7 +353,7 @@ int h5_read_rows(struct h5 *f, const char *name, size_t first, size_t n, enum dt
     rc = check_class(&d, f, name, dtype);
     if (!rc)
         rc = check_claim(&d, f, name);
-    dataset_close(&d);
+    (void)dataset_close(&d);
     TRY(rc);
     TRY(transfer(f, name, first, n, type, data, false));
 out:
@@ -350,7 +371,7 @@ int h5_read(struct h5 *f, const char *name, enum dtype dtype, struct tensor *out
     rc = check_claim(&d, f, name);
     for (int i = 0; i < d.rank; i++)
         dim[i] = (size_t)d.dim[i];
-    dataset_close(&d);
+    (void)dataset_close(&d);
     TRY(rc);
     TRY(tensor_new(out, dtype, d.rank, dim));
     TRY(h5_read_rows(f, name, 0, d.rank ? dim[0] : 1, dtype, out->data));

@@ -10,8 +10,10 @@
 #include "tensor/tensor.h"
 
 #include <math.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 
 static void halves_convert_exactly(void **state)
 {
@@ -165,12 +167,72 @@ static void damage_is_found(void **state)
     check_drop_folder(dir);
 }
 
+/* Bytes that the library keeps back are written when a dataset is closed: that they were not must be told. */
+static void a_write_that_fails_late_is_told(void **state)
+{
+    char *dir = check_folder();
+    char *path = NULL;
+    struct h5 *f = NULL;
+    struct rlimit limit, none;
+    static const float x[64] = {1};
+    (void)state;
+    (void)signal(SIGXFSZ, SIG_IGN); /* as the program does */
+    CHECK_OK(path_join(&path, dir, "late.h5"));
+    CHECK_OK(h5_create(&f, path, "sample", 3));
+    CHECK_OK(h5_define(f, "x", DTYPE_F32, 1, (size_t[]){64}, 0, "numbers"));
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    none = limit;
+    none.rlim_cur = 1;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
+    CHECK_FAILS(h5_write_rows(f, "x", 0, 64, x), ERR_IO, "cannot write dataset 'x'");
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    h5_close(&f);
+    assert_false(path_is_file(path));
+    MEM_FREE(path);
+    check_drop_folder(dir);
+}
+
+/* Rows that are in no chunk would read as zeros. */
+static void rows_that_were_never_written_are_refused(void **state)
+{
+    enum { ROWS = 3, WIDTH = 1 << 18 }; /* a chunk each */
+    char *dir = check_folder();
+    char *path = NULL;
+    struct h5 *f = NULL;
+    float *x = NULL;
+    (void)state;
+    CHECK_OK(MEM_NEW(x, WIDTH));
+    CHECK_OK(path_join(&path, dir, "part.h5"));
+    CHECK_OK(h5_create(&f, path, "sample", 3));
+    CHECK_OK(h5_define(f, "part", DTYPE_F32, 2, (size_t[]){ROWS, WIDTH}, 0, "rows"));
+    CHECK_OK(h5_define(f, "packed", DTYPE_F32, 2, (size_t[]){ROWS, WIDTH}, 1, "rows"));
+    CHECK_OK(h5_define(f, "none", DTYPE_U8, 1, (size_t[]){8}, 1, "a few bytes"));
+    for (size_t row = 0; row < ROWS; row++)
+        CHECK_OK(h5_write_rows(f, "packed", row, 1, x));
+    CHECK_OK(h5_write_rows(f, "part", 0, 1, x));
+    CHECK_OK(h5_commit(&f));
+    CHECK_OK(h5_open(&f, path));
+    CHECK_OK(h5_read_rows(f, "packed", 1, 1, DTYPE_F32, x));
+    CHECK_FAILS(h5_read_rows(f, "part", 0, 1, DTYPE_F32, x), ERR_FORMAT,
+                "claims 3145728 bytes, but the file stores 10");
+    CHECK_FAILS(h5_read_rows(f, "none", 0, 8, DTYPE_U8, x), ERR_FORMAT,
+                "claims 8 bytes, but the file stores 0");
+    h5_close(&f);
+    MEM_FREE(x);
+    MEM_FREE(path);
+    check_drop_folder(dir);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(halves_convert_exactly), cmocka_unit_test(distance_sees_nan),
-        cmocka_unit_test(files_read_back),        cmocka_unit_test(equal_content_gives_equal_bytes),
+        cmocka_unit_test(halves_convert_exactly),
+        cmocka_unit_test(distance_sees_nan),
+        cmocka_unit_test(files_read_back),
+        cmocka_unit_test(equal_content_gives_equal_bytes),
         cmocka_unit_test(damage_is_found),
+        cmocka_unit_test(a_write_that_fails_late_is_told),
+        cmocka_unit_test(rows_that_were_never_written_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, check_balance);
 }
