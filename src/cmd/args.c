@@ -31,7 +31,7 @@ static const struct option {
     const char *help;
 } options[] = {
     {"--weights", "FILE", OPT_KEY, "model.weights", 0, JOB_VERBS "bench doctor gc ",
-     "CLIP weights (safetensors or TorchScript)"},
+     "CLIP weights (safetensors, PyTorch or index of several)"},
     {"--image-size", "N", OPT_KEY, "model.image_size", 0, JOB_VERBS "bench gc ",
      "side of the input in pixels"},
     {"--dataset", "NAME=ROOT", OPT_DATASET, NULL, 0, JOB_VERBS "gc ",
