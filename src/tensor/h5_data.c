@@ -137,9 +137,10 @@ struct dataset {
 /* False when what the library still held of the dataset could not be written: then it is lost. */
 static bool dataset_close(struct dataset *d)
 {
-    bool is_done = d->id < 0 || H5Dclose(d->id) >= 0;
+    bool is_done;
     if (d->space >= 0)
         (void)H5Sclose(d->space);
+    is_done = d->id < 0 || H5Dclose(d->id) >= 0; /* last: any call forgets the reason */
     d->id = d->space = -1;
     return is_done;
 }

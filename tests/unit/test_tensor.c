@@ -184,7 +184,8 @@ static void a_write_that_fails_late_is_told(void **state)
     none = limit;
     none.rlim_cur = 1;
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
-    CHECK_FAILS(h5_write_rows(f, "x", 0, 64, x), ERR_IO, "cannot write dataset 'x'");
+    CHECK_FAILS(h5_write_rows(f, "x", 0, 64, x), ERR_IO,
+                "cannot write dataset 'x': File too large");
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
     h5_close(&f);
     assert_false(path_is_file(path));
