@@ -46,7 +46,7 @@ def arguments():
     p.add_argument("--threads", type=int, default=2)
     p.add_argument("--layers", type=int, default=6)
     p.add_argument("--lr", type=float, default=7e-4)
-    p.add_argument("--small-share", type=float, default=0.4, help="share of the steps on windows of 112 pixels")
+    p.add_argument("--small-share", type=float, default=0.19, help="share of the steps on windows of 112 pixels")
     p.add_argument("--small-batch", type=int, default=48)
     p.add_argument("--small-layers", type=int, default=4, help="blocks in use during those steps")
     p.add_argument("--full-batch", type=int, default=12)
